@@ -1,0 +1,81 @@
+//! Opening a connection, bounded in time.
+
+use std::time::Duration;
+
+use lapin::types::ShortString;
+use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// How to reach the broker.
+#[derive(Debug, Clone)]
+pub struct AmqpConfig {
+    /// `amqp://user:password@host:5672/vhost` or `amqps://…`.
+    pub url: SecretString,
+    /// Shown in the broker's list of connections.
+    pub name: String,
+    /// The peers' sign of life; a silent peer is given up after two of them.
+    pub heartbeat: Duration,
+    /// The longest wait for a connection, and for each step of building on it.
+    pub connect_timeout: Duration,
+    /// The longest wait for a publish to be confirmed.
+    pub publish_timeout: Duration,
+    /// Whether missing queues are created. Without it they must be there.
+    pub declare: bool,
+}
+
+/// Why something cannot be done on a connection.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum LinkError {
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    #[error("{0}")]
+    Broker(#[from] lapin::Error),
+    #[error("the broker ended the subscription to {0}")]
+    Ended(String),
+    #[error("{0}")]
+    Topology(#[from] super::TopologyError),
+    #[error("the broker address is not an AMQP URI: {0}")]
+    Uri(String),
+    #[error("a message was not confirmed in time")]
+    Unconfirmed,
+}
+
+impl AmqpConfig {
+    /// Reads the address, so that a wrong one is found before anything is started.
+    pub fn check(&self) -> Result<(), String> {
+        self.uri().map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, LinkError> {
+        let properties =
+            ConnectionProperties::default().with_connection_name(format!("{} {purpose}", self.name).into());
+        let uri = self.uri()?;
+        within(self.connect_timeout, Connection::connect_uri(uri, properties)).await
+    }
+
+    fn uri(&self) -> Result<AMQPUri, LinkError> {
+        let mut uri: AMQPUri = self.url.expose_secret().parse().map_err(LinkError::Uri)?;
+        uri.query.heartbeat = Some(u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX));
+        Ok(uri)
+    }
+}
+
+/// Bounds a step on a connection: no await on the network is without an end.
+pub(super) async fn within<T>(
+    limit: Duration,
+    step: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, LinkError> {
+    match tokio::time::timeout(limit, step).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(LinkError::Timeout(limit)),
+    }
+}
+
+/// Closes in the background of the caller's patience: the broker may be gone already.
+pub(super) async fn close(connection: &Connection, limit: Duration) {
+    let farewell = ShortString::from("done");
+    if let Err(error) = within(limit, connection.close(200, farewell)).await {
+        tracing::debug!(%error, "the connection was not closed in order");
+    }
+}

@@ -1,0 +1,203 @@
+//! Making sure that the topology is there: passive first, created only where it is missing and only when allowed.
+//!
+//! With the right to configure, each queue of ours is also declared with its full arguments, which changes nothing when
+//! they match and names the queue when they do not. A user without that right gets 403 there, which is no error: an
+//! operator has declared the queues.
+
+use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
+
+use super::super::topology::{Binding, Destination, Exchange, Queue, Topology};
+use super::connect::{AmqpConfig, LinkError, close, within};
+use super::convert;
+
+/// What is wrong with the topology that was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TopologyError {
+    /// Something is not there and must not or cannot be created.
+    #[error(
+        "{0} does not exist, and this user may not create it: run `postrider-worker topology apply` as one who may"
+    )]
+    Missing(String),
+    /// A queue or exchange exists with other arguments.
+    #[error(
+        "{0} exists with other arguments than the configuration asks for: delete it when it is empty, or change \
+         `type` of the queue in the configuration (the broker says: {1})"
+    )]
+    Mismatch(String, String),
+    /// A name that AMQP cannot carry.
+    #[error("{0}")]
+    Name(String),
+    /// The broker cannot be reached or does not answer.
+    #[error("the broker cannot be asked: {0}")]
+    Unreachable(String),
+}
+
+/// What a look at one object found.
+enum Found {
+    There,
+    Missing,
+    NotAllowed,
+}
+
+/// Looks at the topology, and with `apply` creates what is missing. Connects for it.
+///
+/// Returns one line a problem.
+pub async fn check_topology(
+    config: &AmqpConfig,
+    topology: &Topology,
+    apply: bool,
+) -> Result<(), TopologyError> {
+    let config = AmqpConfig { declare: apply, ..config.clone() };
+    let unreachable = |error: LinkError| match error {
+        LinkError::Topology(error) => error,
+        error => TopologyError::Unreachable(error.to_string()),
+    };
+    let connection = config.connect("topology").await.map_err(unreachable)?;
+    let checked = ensure(&connection, topology, &config).await.map_err(unreachable);
+    close(&connection, config.connect_timeout).await;
+    checked
+}
+
+/// Makes sure of the whole topology on a connection that was just made.
+pub(super) async fn ensure(
+    connection: &Connection,
+    topology: &Topology,
+    config: &AmqpConfig,
+) -> Result<(), LinkError> {
+    let look = Look { connection, config };
+    for exchange in &topology.exchanges {
+        look.make_sure(Object::Exchange(exchange)).await?;
+    }
+    for queue in &topology.queues {
+        look.make_sure(Object::Queue(queue)).await?;
+    }
+    if config.declare {
+        look.bind_all(&topology.bindings).await?;
+    }
+    Ok(())
+}
+
+struct Look<'a> {
+    connection: &'a Connection,
+    config: &'a AmqpConfig,
+}
+
+#[derive(Clone, Copy)]
+enum Object<'a> {
+    Exchange(&'a Exchange),
+    Queue(&'a Queue),
+}
+
+impl Object<'_> {
+    fn describe(self) -> String {
+        match self {
+            Self::Exchange(exchange) => format!("the exchange {}", exchange.name),
+            Self::Queue(queue) => format!("the queue {}", queue.name),
+        }
+    }
+
+    fn owned(self) -> bool {
+        match self {
+            Self::Exchange(_) => true,
+            Self::Queue(queue) => queue.owned,
+        }
+    }
+}
+
+impl Look<'_> {
+    async fn make_sure(&self, object: Object<'_>) -> Result<(), LinkError> {
+        match self.declare(object, true).await? {
+            Found::There if object.owned() && self.config.declare => {
+                self.declare(object, false).await.map(|_| ())
+            }
+            Found::There => Ok(()),
+            Found::Missing if self.config.declare => match self.declare(object, false).await? {
+                Found::There => {
+                    tracing::info!("created {}", object.describe());
+                    Ok(())
+                }
+                Found::Missing | Found::NotAllowed => Err(TopologyError::Missing(object.describe()).into()),
+            },
+            // Without the right to look there is no telling: the first publish or consume will say.
+            Found::NotAllowed => Ok(()),
+            Found::Missing => Err(TopologyError::Missing(object.describe()).into()),
+        }
+    }
+
+    /// Every look has a channel of its own, because the broker closes the channel of a look that fails.
+    async fn declare(&self, object: Object<'_>, passive: bool) -> Result<Found, LinkError> {
+        let limit = self.config.connect_timeout;
+        let channel = self.channel().await?;
+        let declared = match object {
+            Object::Exchange(exchange) => {
+                let kind = if exchange.topic { ExchangeKind::Topic } else { ExchangeKind::Direct };
+                let options =
+                    ExchangeDeclareOptions { passive, durable: true, ..ExchangeDeclareOptions::default() };
+                let none = FieldTable::default();
+                within(limit, channel.exchange_declare(short(&exchange.name)?, kind, options, none)).await
+            }
+            Object::Queue(queue) => {
+                let options =
+                    QueueDeclareOptions { passive, durable: true, ..QueueDeclareOptions::default() };
+                let arguments =
+                    if passive { Ok(FieldTable::default()) } else { convert::table_to(&queue.arguments) };
+                let arguments = arguments.map_err(|error| TopologyError::Name(error.to_string()))?;
+                let declared = channel.queue_declare(short(&queue.name)?, options, arguments);
+                within(limit, declared).await.map(|_| ())
+            }
+        };
+        let found = found(&object.describe(), declared)?;
+        if let Found::There = found {
+            within(limit, channel.close(200, "done".into())).await?;
+        }
+        Ok(found)
+    }
+
+    async fn bind_all(&self, bindings: &[Binding]) -> Result<(), LinkError> {
+        let mut channel = self.channel().await?;
+        for Binding { source, destination, key } in bindings {
+            let (source_name, key) = (short(source)?, short(key)?);
+            let bound = match destination {
+                Destination::Queue(queue) => {
+                    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+                    let bind = channel.queue_bind(short(queue)?, source_name, key, options, none);
+                    within(self.config.connect_timeout, bind).await
+                }
+                Destination::Exchange(exchange) => {
+                    let (options, none) = (ExchangeBindOptions::default(), FieldTable::default());
+                    let bind = channel.exchange_bind(short(exchange)?, source_name, key, options, none);
+                    within(self.config.connect_timeout, bind).await
+                }
+            };
+            if let Found::NotAllowed = found(source, bound)? {
+                tracing::debug!(exchange = %source, "this user may not bind; an operator has");
+                channel = self.channel().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn channel(&self) -> Result<Channel, LinkError> {
+        within(self.config.connect_timeout, self.connection.create_channel()).await
+    }
+}
+
+fn short(name: &str) -> Result<lapin::types::ShortString, TopologyError> {
+    convert::short(name).map_err(|error| TopologyError::Name(error.to_string()))
+}
+
+fn found(what: &str, answer: Result<(), LinkError>) -> Result<Found, LinkError> {
+    let Err(LinkError::Broker(error)) = answer else { return answer.map(|()| Found::There) };
+    let ErrorKind::ProtocolError(protocol) = error.kind() else { return Err(error.into()) };
+    match protocol.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Ok(Found::Missing),
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Ok(Found::NotAllowed),
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => {
+            Err(TopologyError::Mismatch(what.into(), protocol.get_message().to_string()).into())
+        }
+        _ => Err(error.into()),
+    }
+}

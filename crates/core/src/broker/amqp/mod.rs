@@ -1,0 +1,72 @@
+//! RabbitMQ over AMQP 0-9-1. The client library is named nowhere else.
+//!
+//! Publishing and consuming have a connection each, so that a broker that blocks publishers still gets its acks. The
+//! client's own recovery is off: it leaves publishers waiting for ever in a black hole. Instead every await has a
+//! timeout, and any error or end of a stream drops the connection and builds all of it anew ([`supervisor`]).
+
+mod connect;
+mod consumer;
+mod convert;
+mod dead_letters;
+mod declare;
+mod publisher;
+mod supervisor;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use connect::AmqpConfig;
+pub(super) use consumer::AmqpAcker;
+pub use dead_letters::DeadLetters;
+pub use declare::{TopologyError, check_topology};
+use publisher::Publisher;
+
+use super::topology::Topology;
+use super::{Consumer, PublishError, Subscription, message::Message};
+use crate::clock::Clock;
+use crate::shutdown::Shutdown;
+
+/// A RabbitMQ broker. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AmqpBroker {
+    config: Arc<AmqpConfig>,
+    topology: Arc<Topology>,
+    publisher: Arc<Publisher>,
+}
+
+impl AmqpBroker {
+    /// Starts connecting in the background and keeps connected until the soft stop has drained.
+    ///
+    /// `topology` is made sure of at each connect.
+    pub fn start(config: AmqpConfig, topology: Topology, clock: &Clock, shutdown: &Shutdown) -> Self {
+        let (config, topology) = (Arc::new(config), Arc::new(topology));
+        let publisher = Publisher::start(Arc::clone(&config), Arc::clone(&topology), clock.clone(), shutdown);
+        Self { config, topology, publisher }
+    }
+
+    pub(super) async fn publish(
+        &self,
+        exchange: &str,
+        key: &str,
+        message: Message,
+    ) -> Result<(), PublishError> {
+        self.publisher.publish(exchange, key, message).await
+    }
+
+    pub(super) fn consume(&self, subscriptions: Vec<Subscription>, shutdown: &Shutdown) -> Consumer {
+        consumer::start(Arc::clone(&self.config), Arc::clone(&self.topology), subscriptions, shutdown)
+    }
+
+    pub(super) async fn depth(&self, queue: &str) -> Option<u64> {
+        self.publisher.depth(queue).await
+    }
+
+    pub(super) fn confirmed_within(&self, age: Duration, clock: &Clock) -> bool {
+        self.publisher.confirmed_within(age, clock)
+    }
+
+    /// Ends the publishing connection, once nothing is to be published any more.
+    pub fn close(&self) {
+        self.publisher.close();
+    }
+}

@@ -1,0 +1,242 @@
+//! Publishing with confirms on a connection of its own, and the probe that shows that it works.
+//!
+//! How a publish can end, and what is known then:
+//! 1. An ack without a returned message: it is in its queue, on disk.
+//! 2. A nack, an ack with the message returned, no connection, a blocked broker, a refused write: it is in no queue.
+//! 3. A timeout, or a connection lost after the write: unknown. The connection is dropped and built anew.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ErrorKind, Event};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::super::message::{Message, Properties};
+use super::super::topology::{PROBE, Topology};
+use super::super::{NotPublished, PublishError};
+use super::connect::{AmqpConfig, LinkError, close, within};
+use super::{convert, declare, supervisor};
+use crate::clock::{Clock, millis};
+use crate::shutdown::Shutdown;
+
+/// Publishes that may wait for their confirm at once. The client library queues without a bound.
+const IN_FLIGHT: usize = 4096;
+/// How often an idle connection shows that it can publish.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) struct Publisher {
+    config: Arc<AmqpConfig>,
+    clock: Clock,
+    link: watch::Sender<Option<Arc<Link>>>,
+    in_flight: Semaphore,
+    confirmed_at: AtomicI64,
+    broken: Notify,
+    closed: CancellationToken,
+}
+
+struct Link {
+    connection: Connection,
+    channel: Channel,
+    /// Held while a publish takes its sequence number and its place in the queue of frames, so that both agree.
+    order: Mutex<()>,
+}
+
+/// The publisher with what it needs to build its connection anew.
+struct Supervised {
+    publisher: Arc<Publisher>,
+    topology: Arc<Topology>,
+}
+
+impl supervisor::Session for Supervised {
+    async fn run(&self, held: &mut bool) -> Result<(), LinkError> {
+        let ended = self.publisher.session(&self.topology, held).await;
+        self.publisher.link.send_replace(None);
+        ended
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").finish_non_exhaustive()
+    }
+}
+
+impl Publisher {
+    pub(super) fn start(
+        config: Arc<AmqpConfig>,
+        topology: Arc<Topology>,
+        clock: Clock,
+        shutdown: &Shutdown,
+    ) -> Arc<Self> {
+        let this = Arc::new(Self {
+            config,
+            clock,
+            link: watch::Sender::new(None),
+            in_flight: Semaphore::new(IN_FLIGHT),
+            confirmed_at: AtomicI64::new(i64::MIN),
+            broken: Notify::new(),
+            closed: CancellationToken::new(),
+        });
+        let publisher = Arc::clone(&this);
+        shutdown.spawn(async move {
+            let stop = publisher.closed.clone();
+            supervisor::keep("publish", &stop, &Supervised { publisher, topology }).await;
+        });
+        this
+    }
+
+    pub(super) async fn publish(
+        &self,
+        exchange: &str,
+        key: &str,
+        message: Message,
+    ) -> Result<(), PublishError> {
+        let refused = PublishError::NotPublished;
+        let properties = convert::to_publish(&message).map_err(refused)?;
+        let (exchange, key) =
+            (convert::short(exchange).map_err(refused)?, convert::short(key).map_err(refused)?);
+        let link = self.link.borrow().clone().ok_or(refused(NotPublished::Disconnected))?;
+        if link.connection.status().blocked() {
+            return Err(refused(NotPublished::Blocked));
+        }
+        let _place = tokio::time::timeout(self.config.publish_timeout, self.in_flight.acquire())
+            .await
+            .map_err(|_| refused(NotPublished::Overloaded))?;
+        let confirmed = tokio::time::timeout(
+            self.config.publish_timeout,
+            link.publish(exchange, key, &message.body, properties),
+        );
+        let ended = confirmed.await.unwrap_or_else(|_| {
+            Err(PublishError::Unconfirmed(format!("no answer within {:?}", self.config.publish_timeout)))
+        });
+        match &ended {
+            Ok(()) => {
+                self.confirmed_at.store(self.clock.now_ms(), Ordering::SeqCst);
+                metrics::counter!("postrider_published_total").increment(1);
+            }
+            Err(PublishError::Unconfirmed(_)) => {
+                metrics::counter!("postrider_publish_failed_total", "outcome" => "unconfirmed").increment(1);
+                self.broken.notify_one();
+            }
+            Err(PublishError::NotPublished(_)) => {
+                metrics::counter!("postrider_publish_failed_total", "outcome" => "not_published")
+                    .increment(1);
+            }
+        }
+        ended
+    }
+
+    pub(super) async fn depth(&self, queue: &str) -> Option<u64> {
+        let link = self.link.borrow().clone()?;
+        let limit = self.config.connect_timeout;
+        // A channel of its own: asking for a queue that is not there closes the channel.
+        let channel = within(limit, link.connection.create_channel()).await.ok()?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let name = convert::short(queue).ok()?;
+        let state = within(limit, channel.queue_declare(name, options, FieldTable::default())).await.ok()?;
+        let depth = u64::from(state.message_count());
+        within(limit, channel.close(200, "done".into())).await.ok()?;
+        Some(depth)
+    }
+
+    pub(super) fn confirmed_within(&self, age: Duration, clock: &Clock) -> bool {
+        self.confirmed_at.load(Ordering::SeqCst) > clock.now_ms().saturating_sub(millis(age))
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.cancel();
+    }
+
+    /// Connects, publishes the link, and watches it until it breaks.
+    async fn session(&self, topology: &Topology, held: &mut bool) -> Result<(), LinkError> {
+        let limit = self.config.connect_timeout;
+        let connection = self.config.connect("publish").await?;
+        let mut events = pin!(connection.events_listener());
+        declare::ensure(&connection, topology, &self.config).await?;
+        let channel = within(limit, connection.create_channel()).await?;
+        within(limit, channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        let link = Arc::new(Link { connection, channel, order: Mutex::new(()) });
+        self.probe(&link).await?;
+        *held = true;
+        tracing::info!("the broker takes messages");
+        self.link.send_replace(Some(Arc::clone(&link)));
+        let mut tick = tokio::time::interval(PROBE_EVERY);
+        loop {
+            tokio::select! {
+                () = self.closed.cancelled() => {
+                    self.link.send_replace(None);
+                    close(&link.connection, limit).await;
+                    return Ok(());
+                }
+                () = self.broken.notified() => return Err(LinkError::Unconfirmed),
+                event = events.next() => if let Some(Event::Error(error)) = event { return Err(error.into()) },
+                _ = tick.tick() => {
+                    if !link.channel.status().connected() {
+                        return Err(LinkError::Ended("the publishing channel".into()));
+                    }
+                    if !self.confirmed_within(PROBE_EVERY, &self.clock) && !link.connection.status().blocked() {
+                        self.probe(&link).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes one small message to a queue that keeps only the newest.
+    async fn probe(&self, link: &Link) -> Result<(), LinkError> {
+        let properties = Properties { delivery_mode: Some(2), ..Properties::default() };
+        let message = Message { properties, ..Message::default() };
+        let properties = convert::to_publish(&message).expect("no headers, no long names");
+        let limit = self.config.publish_timeout;
+        match tokio::time::timeout(limit, link.publish(PROBE.into(), PROBE.into(), b"", properties)).await {
+            Ok(Ok(())) => {
+                self.confirmed_at.store(self.clock.now_ms(), Ordering::SeqCst);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(LinkError::Ended(format!("the probe queue: {error}"))),
+            Err(_) => Err(LinkError::Timeout(limit)),
+        }
+    }
+}
+
+impl Link {
+    async fn publish(
+        &self,
+        exchange: lapin::types::ShortString,
+        key: lapin::types::ShortString,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), PublishError> {
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let mut written = pin!(self.channel.basic_publish(exchange, key, options, body, properties));
+        let mut first = true;
+        let written = poll_fn(|cx| {
+            let _order = first.then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
+            first = false;
+            written.as_mut().poll(cx)
+        });
+        let confirm = written.await.map_err(|error| match error.kind() {
+            ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_) => {
+                PublishError::NotPublished(NotPublished::Disconnected)
+            }
+            _ => PublishError::Unconfirmed(error.to_string()),
+        })?;
+        match confirm.await {
+            Ok(Confirmation::Ack(None)) => Ok(()),
+            Ok(Confirmation::Ack(Some(returned))) => Err(PublishError::NotPublished(NotPublished::Returned(
+                format!("{} {}", returned.reply_code, returned.reply_text),
+            ))),
+            Ok(Confirmation::Nack(_)) => Err(PublishError::NotPublished(NotPublished::Nacked)),
+            Ok(Confirmation::NotRequested) => unreachable!("the channel is in confirm mode"),
+            Err(error) => Err(PublishError::Unconfirmed(error.to_string())),
+        }
+    }
+}

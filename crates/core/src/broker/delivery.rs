@@ -1,0 +1,99 @@
+//! A message that was handed out, and the stream of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::amqp::AmqpAcker;
+use super::memory::MemoryAcker;
+use super::message::{Message, Value};
+
+/// A message that was handed out and must be settled once.
+///
+/// Dropping it unsettled leaves it with the broker, which hands it out again when the connection ends.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The queue it came from.
+    pub queue: Arc<str>,
+    /// Whether it was handed out before. A hint only.
+    pub redelivered: bool,
+    /// The message.
+    pub message: Message,
+    pub(super) acker: Acker,
+}
+
+#[derive(Debug)]
+pub(super) enum Acker {
+    Amqp(AmqpAcker),
+    Memory(MemoryAcker),
+}
+
+impl Delivery {
+    /// How often a quorum queue has handed it out before; zero where the queue does not count.
+    pub fn delivery_count(&self) -> u64 {
+        let count = self.message.headers.get("x-delivery-count").and_then(Value::as_i64).unwrap_or(0);
+        u64::try_from(count).unwrap_or(0)
+    }
+
+    /// Takes it out of the queue. `false` when the connection is gone, so that it will be handed out again.
+    pub async fn ack(self) -> bool {
+        match self.acker {
+            Acker::Amqp(acker) => acker.ack().await,
+            Acker::Memory(acker) => acker.ack(),
+        }
+    }
+
+    /// Puts it back, for whichever worker comes next. `false` when the connection is gone, which does the same.
+    pub async fn requeue(self) -> bool {
+        match self.acker {
+            Acker::Amqp(acker) => acker.requeue().await,
+            Acker::Memory(acker) => acker.requeue(self.message),
+        }
+    }
+}
+
+/// The deliveries of some queues, across reconnects.
+#[derive(Debug)]
+pub struct Consumer {
+    pub(super) deliveries: mpsc::Receiver<Delivery>,
+    pub(super) cancel: CancellationToken,
+    pub(super) close: CancellationToken,
+    pub(super) live: Arc<AtomicBool>,
+}
+
+impl Consumer {
+    /// The next delivery; `None` once the consumer is cancelled and nothing is buffered.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        self.deliveries.recv().await
+    }
+
+    /// Stops the flow: the broker hands out nothing more, what is buffered goes back. Deliveries that were taken can
+    /// still be settled until [`Consumer::close`].
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Gives up the connection; whatever is still unsettled goes back to its queue.
+    pub fn close(&self) {
+        self.cancel.cancel();
+        self.close.cancel();
+    }
+
+    /// Tells at any time whether the broker is handing out messages.
+    pub fn liveness(&self) -> Liveness {
+        Liveness(Arc::clone(&self.live))
+    }
+}
+
+/// Whether a consumer is connected and subscribed.
+#[derive(Debug, Clone)]
+pub struct Liveness(Arc<AtomicBool>);
+
+impl Liveness {
+    /// Whether messages can arrive now.
+    pub fn is_live(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}

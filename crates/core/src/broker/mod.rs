@@ -1,0 +1,127 @@
+//! Carries messages: RabbitMQ for real, or queues in memory for the one-command start and for tests.
+//!
+//! A publish ends in one of three ways that callers must tell apart: confirmed, certainly not published, or unknown.
+//! A queue is addressed by its name; how it is routed there (an exchange of that name, or the delay ladder) is decided
+//! in [`topology`].
+
+mod amqp;
+mod delivery;
+mod memory;
+pub mod message;
+pub mod topology;
+
+use std::time::Duration;
+
+pub use amqp::{AmqpBroker, AmqpConfig, DeadLetters, TopologyError, check_topology};
+pub use delivery::{Consumer, Delivery, Liveness};
+pub use memory::MemoryBroker;
+
+use message::Message;
+
+use crate::clock::Clock;
+use crate::shutdown::Shutdown;
+
+/// A broker to publish to and consume from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Broker {
+    /// RabbitMQ.
+    Amqp(AmqpBroker),
+    /// Queues in this process.
+    Memory(MemoryBroker),
+}
+
+/// A queue to consume from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The queue's name.
+    pub queue: String,
+    /// How many unacknowledged messages the broker may hand out.
+    pub prefetch: u16,
+}
+
+/// Why a message is not known to be in its queue.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// It is certainly in no queue: undo what was done for it.
+    #[error("not published: {0}")]
+    NotPublished(NotPublished),
+    /// It may be in its queue: keep what was done for it.
+    #[error("the broker did not confirm: {0}")]
+    Unconfirmed(String),
+}
+
+/// Why a message is certainly in no queue.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotPublished {
+    /// There is no connection.
+    #[error("no connection to the broker")]
+    Disconnected,
+    /// The broker has stopped taking messages, for example because its disk is full.
+    #[error("the broker blocks publishing (memory or disk alarm)")]
+    Blocked,
+    /// More messages wait for their confirm than are allowed.
+    #[error("too many messages wait for their confirm")]
+    Overloaded,
+    /// The broker refused it, for example because the queue is full.
+    #[error("the broker refused it (nack)")]
+    Nacked,
+    /// No queue takes it.
+    #[error("no queue takes it ({0})")]
+    Returned(String),
+    /// A name is longer than AMQP allows.
+    #[error("the name {0:?} is longer than 255 bytes")]
+    Name(String),
+}
+
+impl Broker {
+    /// Publishes to a queue and waits until the broker has it on disk.
+    pub async fn publish(&self, queue: &str, message: Message) -> Result<(), PublishError> {
+        match self {
+            Self::Amqp(amqp) => amqp.publish(queue, queue, message).await,
+            Self::Memory(memory) => memory.publish(queue, message),
+        }
+    }
+
+    /// Publishes so that the message reaches the queue after the delay, in whole seconds rounded up.
+    ///
+    /// The wait is the broker's: it survives the end of this process, unless the broker is in memory. A delay beyond
+    /// the ladder's longest is cut to it; the message's `eta` then sends it round again.
+    pub async fn publish_after(
+        &self,
+        queue: &str,
+        delay: Duration,
+        message: Message,
+    ) -> Result<(), PublishError> {
+        match self {
+            Self::Amqp(amqp) => match topology::delay_route(queue, delay) {
+                Some((exchange, key)) => amqp.publish(&exchange, &key, message).await,
+                None => amqp.publish(queue, queue, message).await,
+            },
+            Self::Memory(memory) => memory.publish_after(queue, delay, message),
+        }
+    }
+
+    /// Consumes from queues until the consumer is cancelled. Connection losses are survived inside.
+    pub fn consume(&self, subscriptions: Vec<Subscription>, shutdown: &Shutdown) -> Consumer {
+        match self {
+            Self::Amqp(amqp) => amqp.consume(subscriptions, shutdown),
+            Self::Memory(memory) => memory.consume(&subscriptions, shutdown),
+        }
+    }
+
+    /// How many messages lie ready in a queue; `None` where it does not exist or the broker does not answer.
+    pub async fn depth(&self, queue: &str) -> Option<u64> {
+        match self {
+            Self::Amqp(amqp) => amqp.depth(queue).await,
+            Self::Memory(memory) => memory.depth(queue),
+        }
+    }
+
+    /// Whether a publish was confirmed within this time, by the probe when nothing else was published.
+    pub fn confirmed_within(&self, age: Duration, clock: &Clock) -> bool {
+        match self {
+            Self::Amqp(amqp) => amqp.confirmed_within(age, clock),
+            Self::Memory(_) => true,
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Every exchange, queue and binding, and every name of one: what there is to declare, as plain data.
+//!
+//! 1. A work queue `Q` has Celery's layout: a direct exchange `Q`, a queue `Q`, bound by the key `Q`. Publishing never
+//!    uses the default exchange, so that a producer's broker user can be held to its own exchange.
+//! 2. A delay goes down the ladder: topic exchanges and queues `postrider.delay.N`, N = 17..0, as Celery's native
+//!    delayed delivery lays them out. Queue N holds a message 2^N seconds, then dead-letters it to exchange N - 1. The
+//!    routing key is the delay in binary, most significant bit first, then the target: a 1 at place N enters queue N, a
+//!    0 goes straight on. Below the last rung, `postrider.delay.due` routes by the target's name.
+//! 3. `sms.dead` takes what cannot be done. It drops its oldest message when it is full and never refuses one.
+//!
+//! Nothing here talks to a broker; `amqp` declares it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::message::{Table, Value};
+
+/// Rungs of the delay ladder; the longest delay is `2^18 - 1` seconds, a little over 72 hours.
+pub const RUNGS: u32 = 18;
+/// The dead-letter queue.
+pub const DEAD: &str = "sms.dead";
+/// The queue that the idle probe goes to. It holds one message.
+pub const PROBE: &str = "postrider.probe";
+const DUE: &str = "postrider.delay.due";
+
+/// How a queue keeps its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueueType {
+    /// Replicated and written through a log: the default.
+    #[default]
+    Quorum,
+    /// As Python declares queues. A broker that is killed may lose messages that wait in a classic delay queue.
+    Classic,
+}
+
+/// How much the dead-letter queue keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadLimits {
+    /// Messages; the oldest goes first.
+    pub max_length: u64,
+    /// Time that a message stays.
+    pub max_age: Duration,
+}
+
+/// What there is to declare.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Topology {
+    /// Exchanges by name.
+    pub exchanges: Vec<Exchange>,
+    /// Queues by name, targets of dead-lettering before those that dead-letter to them.
+    pub queues: Vec<Queue>,
+    /// Bindings.
+    pub bindings: Vec<Binding>,
+}
+
+/// A durable exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// Its name.
+    pub name: String,
+    /// `true` for a topic exchange, else direct.
+    pub topic: bool,
+}
+
+/// A durable queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Table,
+    /// Whether the arguments are ours to insist on. Another program's queue is taken as it is.
+    pub owned: bool,
+}
+
+/// A binding of an exchange's messages to a queue or to another exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// Where the messages come from.
+    pub source: String,
+    /// Where they go.
+    pub destination: Destination,
+    /// Which of them: a routing key, or a topic pattern.
+    pub key: String,
+}
+
+/// The far end of a binding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Destination {
+    Queue(String),
+    Exchange(String),
+}
+
+impl Topology {
+    /// A work queue that Postrider owns, with the dead-letter queue as the backstop for messages that were handed out
+    /// 200 times without ever being settled.
+    #[must_use]
+    pub fn work_queue(self, name: &str, kind: QueueType) -> Self {
+        let arguments = match kind {
+            QueueType::Classic => Table::new(),
+            QueueType::Quorum => table([
+                ("x-queue-type", "quorum".into()),
+                ("x-delivery-limit", Value::I32(200)),
+                ("x-dead-letter-exchange", DEAD.into()),
+                ("x-dead-letter-routing-key", DEAD.into()),
+                ("x-dead-letter-strategy", "at-least-once".into()),
+                ("x-overflow", "reject-publish".into()),
+            ]),
+        };
+        self.celery_layout(name, arguments, true)
+    }
+
+    /// A queue that another program owns, created as Celery would where it is missing.
+    #[must_use]
+    pub fn foreign_queue(self, name: &str) -> Self {
+        self.celery_layout(name, Table::new(), false)
+    }
+
+    /// The queue for tasks that were found on a foreign queue and that nobody here can run.
+    #[must_use]
+    pub fn unclaimed_queue(self, foreign: &str, kind: QueueType) -> Self {
+        let arguments = match kind {
+            QueueType::Classic => Table::new(),
+            QueueType::Quorum => table([("x-queue-type", "quorum".into())]),
+        };
+        self.celery_layout(&unclaimed(foreign), arguments, true)
+    }
+
+    /// The dead-letter queue. On RabbitMQ 4 a quorum queue without a delivery limit has one of 20, and every look with
+    /// `dead list` counts as a delivery; hence the high one.
+    #[must_use]
+    pub fn dead_queue(self, kind: QueueType, limits: DeadLimits) -> Self {
+        let mut arguments = table([
+            ("x-max-length", Value::I64(i64::try_from(limits.max_length).unwrap_or(i64::MAX))),
+            ("x-message-ttl", Value::I64(crate::clock::millis(limits.max_age))),
+            ("x-overflow", "drop-head".into()),
+        ]);
+        if kind == QueueType::Quorum {
+            arguments.insert("x-queue-type".into(), "quorum".into());
+            arguments.insert("x-delivery-limit".into(), Value::I32(1_000_000));
+        }
+        self.celery_layout(DEAD, arguments, true)
+    }
+
+    /// The queue of the idle probe: it holds one message and drops the older one.
+    #[must_use]
+    pub fn probe_queue(self) -> Self {
+        let arguments = table([("x-max-length", Value::I32(1)), ("x-overflow", "drop-head".into())]);
+        self.celery_layout(PROBE, arguments, true)
+    }
+
+    /// The delay ladder, and the way from its foot to each of the queues.
+    #[must_use]
+    pub fn delay_ladder<'a>(mut self, kind: QueueType, targets: impl IntoIterator<Item = &'a str>) -> Self {
+        self.exchanges.push(Exchange { name: DUE.into(), topic: true });
+        for target in targets {
+            self.bindings.push(Binding {
+                source: DUE.into(),
+                destination: Destination::Queue(target.into()),
+                key: format!("#.{}", one_word(target)),
+            });
+        }
+        for rung in 0..RUNGS {
+            let name = rung_name(rung);
+            let below = if rung == 0 { DUE.to_owned() } else { rung_name(rung - 1) };
+            let pattern = |bit: char| format!("{}{bit}.#", "*.".repeat((RUNGS - 1 - rung) as usize));
+            let mut arguments = table([
+                ("x-message-ttl", Value::I64(1000 << rung)),
+                ("x-dead-letter-exchange", below.as_str().into()),
+            ]);
+            if kind == QueueType::Quorum {
+                arguments.extend(table([
+                    ("x-queue-type", "quorum".into()),
+                    ("x-dead-letter-strategy", "at-least-once".into()),
+                    ("x-overflow", "reject-publish".into()),
+                ]));
+            }
+            self.exchanges.push(Exchange { name: name.clone(), topic: true });
+            self.queues.push(Queue { name: name.clone(), arguments, owned: true });
+            self.bindings.push(Binding {
+                source: name.clone(),
+                destination: Destination::Queue(name.clone()),
+                key: pattern('1'),
+            });
+            self.bindings.push(Binding {
+                source: name,
+                destination: Destination::Exchange(below),
+                key: pattern('0'),
+            });
+        }
+        self
+    }
+
+    fn celery_layout(mut self, name: &str, arguments: Table, owned: bool) -> Self {
+        self.exchanges.push(Exchange { name: name.into(), topic: false });
+        self.queues.push(Queue { name: name.into(), arguments, owned });
+        self.bindings.push(Binding {
+            source: name.into(),
+            destination: Destination::Queue(name.into()),
+            key: name.into(),
+        });
+        self
+    }
+}
+
+/// Where tasks of a foreign queue go that nobody here can run.
+pub fn unclaimed(foreign: &str) -> String {
+    format!("{foreign}.unclaimed")
+}
+
+/// Whole seconds that a delay takes on the ladder: rounded up, cut to the longest.
+pub fn delay_seconds(delay: Duration) -> u64 {
+    let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+    seconds.min((1 << RUNGS) - 1)
+}
+
+/// The exchange and routing key that bring a message to the queue after the delay; `None` for no delay.
+pub fn delay_route(queue: &str, delay: Duration) -> Option<(String, String)> {
+    let seconds = delay_seconds(delay);
+    // Entering at the highest rung that the delay uses saves the exchanges above it.
+    let highest = seconds.checked_ilog2()?;
+    let bits: String =
+        (0..RUNGS).rev().map(|rung| if seconds >> rung & 1 == 1 { "1." } else { "0." }).collect();
+    Some((rung_name(highest), format!("{bits}{}", one_word(queue))))
+}
+
+fn rung_name(rung: u32) -> String {
+    format!("postrider.delay.{rung}")
+}
+
+/// A queue's name as one word of a topic, so that `#.low` does not match what is meant for `sms.low`.
+fn one_word(queue: &str) -> String {
+    queue.replace('%', "%25").replace('.', "%2E")
+}
+
+fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {
+    entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Follows a message through the ladder as RabbitMQ's topic exchanges would.
+    fn travel(queue: &str, delay: Duration) -> (u64, String) {
+        let ladder = Topology::default().delay_ladder(QueueType::Quorum, ["low", "sms.low"]);
+        let Some((mut at, key)) = delay_route(queue, delay) else { return (0, queue.into()) };
+        let mut seconds = 0;
+        loop {
+            let hits: Vec<&Binding> =
+                ladder.bindings.iter().filter(|b| b.source == at && matches(&b.key, &key)).collect();
+            assert_eq!(hits.len(), 1, "{at} {key}");
+            match &hits[0].destination {
+                Destination::Exchange(next) => at.clone_from(next),
+                Destination::Queue(name) => {
+                    let Some(rung) = ladder.queues.iter().find(|queue| queue.name == *name) else {
+                        return (seconds, name.clone());
+                    };
+                    seconds +=
+                        u64::try_from(rung.arguments["x-message-ttl"].as_i64().unwrap()).unwrap() / 1000;
+                    rung.arguments["x-dead-letter-exchange"].as_str().unwrap().clone_into(&mut at);
+                }
+            }
+        }
+    }
+
+    fn matches(pattern: &str, key: &str) -> bool {
+        let (pattern, key): (Vec<&str>, Vec<&str>) = (pattern.split('.').collect(), key.split('.').collect());
+        match (pattern.first(), pattern.last()) {
+            (Some(&"#"), Some(last)) => key.last() == Some(last),
+            _ => pattern.iter().zip(&key).all(|(p, k)| *p == "*" || *p == "#" || p == k),
+        }
+    }
+
+    #[test]
+    fn every_delay_takes_its_seconds_and_ends_in_its_own_queue() {
+        for seconds in [1, 2, 3, 6, 12, 59, 60, 4095, 86_400, (1 << RUNGS) - 1] {
+            assert_eq!(travel("sms.low", Duration::from_secs(seconds)), (seconds, "sms.low".into()));
+        }
+        assert_eq!(travel("low", Duration::from_millis(2500)), (3, "low".into()));
+        assert_eq!(travel("low", Duration::from_secs(1 << 30)), ((1 << RUNGS) - 1, "low".into()));
+        assert_eq!(delay_route("low", Duration::ZERO), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! Reading the configuration: the compiled-in defaults, then a file, then the environment, then flags.
+//!
+//! The defaults are the binary's commented `config.default.toml`, which is also its manual. A key that nothing reads is
+//! an error that names it. The environment is read here and nowhere else: `POSTRIDER__SECTION__KEY`.
+
+mod sections;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ::config::{Config, Environment, File, FileFormat};
+use serde::de::DeserializeOwned;
+
+pub use sections::{
+    AmqpSection, EvictionRule, KeysSection, LogFormat, LogSection, QueueSection, RedisSection, StringList,
+};
+
+use crate::seal::KeyError;
+
+/// The exit code for a configuration that cannot be used: `EX_CONFIG` of sysexits.h.
+pub const EX_CONFIG: u8 = 78;
+
+/// What is wrong with a configuration. Every text names the key and says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there or cannot be read.
+    #[error("the configuration file {}: {reason}", path.display())]
+    File {
+        /// The file that was named.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// A value of the wrong type, or a key that nothing reads.
+    #[error("{0}")]
+    Value(String),
+    /// A key whose value cannot be used.
+    #[error("{key}: {reason}")]
+    Key {
+        /// The key, as `section.key`.
+        key: &'static str,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A key file that cannot be used.
+    #[error("{key}: the key file {}: {source}", path.display())]
+    KeyFile {
+        /// The key, as `section.key`.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+}
+
+impl ConfigError {
+    /// A key whose value cannot be used.
+    pub fn key(key: &'static str, reason: impl Into<String>) -> Self {
+        Self::Key { key, reason: reason.into() }
+    }
+}
+
+/// Reads a configuration in its four layers. `overrides` are the flags that were given, as key and value.
+pub fn load<T: DeserializeOwned>(
+    defaults: &str,
+    file: Option<&Path>,
+    overrides: &[(&str, Option<String>)],
+) -> Result<T, ConfigError> {
+    let value = |error: ::config::ConfigError| ConfigError::Value(error.to_string());
+    let mut layers = Config::builder().add_source(File::from_str(defaults, FileFormat::Toml));
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::File { path: path.into(), reason: error.to_string() })?;
+        // Parsed on its own first, so that the message names the file.
+        toml_syntax(&text).map_err(|reason| ConfigError::File { path: path.into(), reason })?;
+        layers = layers.add_source(File::from_str(&text, FileFormat::Toml));
+    }
+    // `try_parsing` stays off: it would turn the password 00123 into the number 123.
+    layers = layers.add_source(
+        Environment::with_prefix("POSTRIDER").prefix_separator("__").separator("__").ignore_empty(true),
+    );
+    for (key, flag) in overrides {
+        layers = layers.set_override_option(*key, flag.clone()).map_err(value)?;
+    }
+    layers.build().map_err(value)?.try_deserialize().map_err(value)
+}
+
+fn toml_syntax(text: &str) -> Result<(), String> {
+    Config::builder()
+        .add_source(File::from_str(text, FileFormat::Toml))
+        .build()
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
+/// The folder where systemd puts a unit's credentials (`LoadCredential=`).
+fn credentials_folder() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    std::env::var("CREDENTIALS_DIRECTORY").ok().map(PathBuf::from)
+}
+
+/// Durations as text: `300ms`, `60s`, `5m`, `24h`, `1h30m`.
+pub mod duration_text {
+    use super::Duration;
+    use jiff::SignedDuration;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    /// Reads the text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse(&text).ok_or_else(|| {
+            de::Error::custom(format!("{text:?} is not a duration: write for example 300ms, 60s, 5m or 24h"))
+        })
+    }
+
+    /// Writes the text.
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        let millis = duration.as_millis();
+        let text = match millis {
+            0 => "0s".to_owned(),
+            _ if millis % 3_600_000 == 0 => format!("{}h", millis / 3_600_000),
+            _ if millis % 60_000 == 0 => format!("{}m", millis / 60_000),
+            _ if millis % 1000 == 0 => format!("{}s", millis / 1000),
+            _ => format!("{millis}ms"),
+        };
+        serializer.serialize_str(&text)
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Duration> {
+        let signed: SignedDuration = text.trim().parse().ok()?;
+        Duration::try_from(signed).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        http: Http,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Http {
+        port: u16,
+        #[serde(with = "duration_text")]
+        timeout: Duration,
+        proxies: StringList,
+    }
+
+    const DEFAULTS: &str = "[http]\nport = 1\ntimeout = '5m'\nproxies = ['a']";
+
+    fn load_with(port: Option<&str>, more: &str) -> Result<Settings, ConfigError> {
+        load(&format!("{DEFAULTS}\n{more}"), None, &[("http.port", port.map(str::to_owned))])
+    }
+
+    #[test]
+    fn a_flag_stands_above_the_defaults() {
+        assert_eq!(load_with(None, "").unwrap().http.port, 1);
+        let settings = load_with(Some("2"), "").unwrap();
+
+        assert_eq!(settings.http.port, 2);
+        assert_eq!(settings.http.timeout, Duration::from_secs(300));
+        assert_eq!(*settings.http.proxies, ["a"]);
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_bad_value_are_named() {
+        assert!(load_with(None, "portt = 2").unwrap_err().to_string().contains("portt"));
+        assert!(load_with(Some("x"), "").unwrap_err().to_string().contains("http.port"));
+    }
+
+    #[test]
+    fn durations_are_text() {
+        for (text, ms) in [("300ms", 300), ("60s", 60_000), ("24h", 86_400_000), ("1h30m", 5_400_000)] {
+            assert_eq!(duration_text::parse(text), Some(Duration::from_millis(ms)));
+        }
+        for text in ["60", "soon", "-5s", ""] {
+            assert_eq!(duration_text::parse(text), None, "{text}");
+        }
+    }
+}

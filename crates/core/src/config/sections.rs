@@ -1,0 +1,243 @@
+//! The sections that both binaries have. What each key means and guards against stands in `config.default.toml`.
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{ConfigError, credentials_folder, duration_text};
+use crate::broker::AmqpConfig;
+use crate::broker::topology::QueueType;
+use crate::redis::RedisConfig;
+use crate::seal::KeyRing;
+
+/// `[redis]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisSection {
+    #[serde(serialize_with = "starred_url")]
+    url: SecretString,
+    prefix: String,
+    connections: usize,
+    #[serde(with = "duration_text")]
+    timeout: Duration,
+    /// What to do about a server that may evict keys.
+    pub eviction: EvictionRule,
+}
+
+/// What to do about a server that may evict keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EvictionRule {
+    /// Refuse to start: an evicted window is a limit that does not hold.
+    Refuse,
+    /// Start all the same.
+    Accepted,
+}
+
+/// `[amqp]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AmqpSection {
+    #[serde(serialize_with = "starred_url")]
+    url: SecretString,
+    #[serde(with = "duration_text")]
+    heartbeat: Duration,
+    #[serde(with = "duration_text")]
+    connect_timeout: Duration,
+    #[serde(with = "duration_text")]
+    publish_timeout: Duration,
+    declare: bool,
+}
+
+/// A work queue.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSection {
+    /// Its name.
+    pub name: String,
+    /// How it keeps its messages.
+    #[serde(rename = "type", default)]
+    pub kind: QueueType,
+    /// Whether Postrider declares it and may dead-letter what it finds there.
+    #[serde(default = "yes")]
+    pub owned: bool,
+}
+
+/// `[keys]`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeysSection {
+    pepper_file: Option<PathBuf>,
+    seal_file: Option<PathBuf>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSection {
+    /// The least level that is written, or a filter such as `info,postrider_core=debug`.
+    pub level: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl RedisSection {
+    /// The settings of the client.
+    pub fn client(&self) -> Result<RedisConfig, ConfigError> {
+        if self.prefix.is_empty()
+            || !self.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+        {
+            return Err(ConfigError::key(
+                "redis.prefix",
+                "must be letters, digits and -_.: only, and not empty",
+            ));
+        }
+        if !(1..=64).contains(&self.connections) {
+            return Err(ConfigError::key("redis.connections", "must be 1 to 64"));
+        }
+        Ok(RedisConfig {
+            url: self.url.clone(),
+            prefix: self.prefix.clone(),
+            connections: self.connections,
+            timeout: positive("redis.timeout", self.timeout)?,
+        })
+    }
+}
+
+impl AmqpSection {
+    /// The settings of the client; `name` is shown in the broker's list of connections.
+    pub fn client(&self, name: &str) -> Result<AmqpConfig, ConfigError> {
+        if !(1..=60).contains(&self.heartbeat.as_secs()) {
+            return Err(ConfigError::key("amqp.heartbeat", "must be 1s to 60s"));
+        }
+        let config = AmqpConfig {
+            url: self.url.clone(),
+            name: name.into(),
+            heartbeat: self.heartbeat,
+            connect_timeout: positive("amqp.connect_timeout", self.connect_timeout)?,
+            publish_timeout: positive("amqp.publish_timeout", self.publish_timeout)?,
+            declare: self.declare,
+        };
+        config.check().map_err(|reason| ConfigError::key("amqp.url", reason))?;
+        Ok(config)
+    }
+}
+
+impl QueueSection {
+    /// The longest name that fits a routing key behind the delay ladder's digits.
+    const MAX_NAME: usize = 200;
+
+    /// Whether the name can be used.
+    pub fn check(&self, key: &'static str) -> Result<(), ConfigError> {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if self.name.is_empty() || self.name.len() > Self::MAX_NAME || !self.name.bytes().all(good) {
+            return Err(ConfigError::key(
+                key,
+                format!("the queue name {:?} must be 1 to 200 letters, digits and -_.", self.name),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl KeysSection {
+    /// The keys that MACs of codes, numbers and addresses are made with.
+    pub fn pepper(&self) -> Result<KeyRing, ConfigError> {
+        read("keys.pepper_file", self.pepper_file.as_deref(), "pepper")
+    }
+
+    /// The keys that tasks and dead letters are sealed with.
+    pub fn seal(&self) -> Result<KeyRing, ConfigError> {
+        read("keys.seal_file", self.seal_file.as_deref(), "seal")
+    }
+}
+
+fn read(key: &'static str, configured: Option<&Path>, credential: &str) -> Result<KeyRing, ConfigError> {
+    let path = match (configured, credentials_folder()) {
+        (Some(path), _) => path.to_owned(),
+        (None, Some(folder)) => folder.join(credential),
+        (None, None) => {
+            let reason = format!(
+                "is not set, and there is no systemd credential `{credential}`: make a key file with \
+                 `postrider-api key generate --kind {credential} > FILE` and name it here"
+            );
+            return Err(ConfigError::key(key, reason));
+        }
+    };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| ConfigError::key(key, format!("cannot read {}: {error}", path.display())))?;
+    KeyRing::parse(&text).map_err(|source| ConfigError::KeyFile { key, path, source })
+}
+
+fn positive(key: &'static str, duration: Duration) -> Result<Duration, ConfigError> {
+    if duration.is_zero() { Err(ConfigError::key(key, "must be longer than 0s")) } else { Ok(duration) }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A URL without its password.
+fn starred_url<S: Serializer>(url: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    let url = url.expose_secret();
+    let shown = match (url.split_once("://"), url.rfind('@')) {
+        (Some((scheme, _)), Some(at)) => format!("{scheme}://******{}", &url[at..]),
+        _ => url.to_owned(),
+    };
+    serializer.serialize_str(&shown)
+}
+
+/// A list of texts, which the environment gives as one text with commas.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct StringList(Vec<String>);
+
+impl Deref for StringList {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for StringList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = StringList;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of texts, or one text with commas")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<StringList, E> {
+                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+                Ok(StringList(parts.map(str::to_owned).collect()))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<StringList, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    list.push(item);
+                }
+                Ok(StringList(list))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}

@@ -1,0 +1,264 @@
+//! Redis: a few shared, multiplexed connections, scripts, key names, and the check that nothing is evicted.
+//!
+//! A checkout from the pool costs two commands of its own, so connections are taken out of it and shared: each lane is
+//! one connection that any number of requests use at once, replaced through the pool when it breaks.
+
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, InfoDict, RedisError, Script as RedisScript,
+};
+use deadpool_redis::{Connection, Manager, Pool, PoolConfig, Runtime, Timeouts};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::clock::{Clock, ManualClock, millis};
+
+/// A handle to one Redis. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Redis(Arc<Inner>);
+
+struct Inner {
+    pool: Pool,
+    lanes: Vec<Mutex<Option<MultiplexedConnection>>>,
+    turn: AtomicUsize,
+    prefix: String,
+    manual: Option<ManualClock>,
+    replied_at: AtomicI64,
+}
+
+/// How to reach Redis.
+#[derive(Debug, Clone)]
+pub struct RedisConfig {
+    /// `redis://user:password@host:6379/0` or `rediss://…`.
+    pub url: SecretString,
+    /// What every key starts with.
+    pub prefix: String,
+    /// Connections that are shared by all requests.
+    pub connections: usize,
+    /// The longest wait for a connection and for an answer.
+    pub timeout: Duration,
+}
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It does not answer, or refuses to write. Whether the step was done is not known.
+    #[error("Redis is not available: {0}")]
+    Unavailable(String),
+    /// An answer of the wrong shape: a script and its caller do not fit.
+    #[error("{0} gave an answer of the wrong shape")]
+    Answer(&'static str),
+}
+
+/// What `maxmemory-policy` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Eviction {
+    /// Nothing is evicted.
+    Never,
+    /// Keys may vanish before their time, and limits with them.
+    Policy(String),
+    /// The server did not say.
+    Unknown,
+}
+
+/// A Lua script with the prelude in front.
+#[derive(Debug)]
+pub struct Script(RedisScript);
+
+/// An argument of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arg(String);
+
+impl Script {
+    /// From the text of a `.lua` file.
+    pub fn new(text: &str) -> Self {
+        Self(RedisScript::new(&format!("{}{text}", include_str!("prelude.lua"))))
+    }
+}
+
+impl Redis {
+    /// A handle; the first use connects. Fails only on an address that cannot be read.
+    pub fn new(config: &RedisConfig) -> Result<Self, String> {
+        Self::build(config, None)
+    }
+
+    /// A handle whose scripts take the time from a test's clock.
+    pub fn with_manual_clock(config: &RedisConfig, clock: ManualClock) -> Result<Self, String> {
+        Self::build(config, Some(clock))
+    }
+
+    fn build(config: &RedisConfig, manual: Option<ManualClock>) -> Result<Self, String> {
+        let options = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(config.timeout))
+            .set_response_timeout(Some(config.timeout));
+        let manager = Manager::new_with_config(config.url.expose_secret(), options)
+            .map_err(|error| error.to_string())?;
+        let timeouts = Timeouts {
+            wait: Some(config.timeout),
+            create: Some(config.timeout),
+            recycle: Some(config.timeout),
+        };
+        let pool = Pool::builder(manager)
+            .config(PoolConfig { timeouts, ..PoolConfig::new(config.connections.max(1)) })
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Self(Arc::new(Inner {
+            pool,
+            lanes: (0..config.connections.max(1)).map(|_| Mutex::new(None)).collect(),
+            turn: AtomicUsize::new(0),
+            prefix: config.prefix.clone(),
+            manual,
+            replied_at: AtomicI64::new(i64::MIN),
+        })))
+    }
+
+    /// Runs a script: one atomic step and one round trip.
+    pub async fn invoke<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        keys: &[String],
+        args: &[Arg],
+    ) -> Result<T, StoreError> {
+        self.with_lane(async |connection| {
+            let mut invocation = script.0.prepare_invoke();
+            for key in keys {
+                invocation.key(key);
+            }
+            for arg in args {
+                invocation.arg(&arg.0);
+            }
+            invocation.invoke_async(connection).await
+        })
+        .await
+    }
+
+    /// Whether it answers now.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.with_lane(async |connection| Cmd::new().arg("PING").query_async(connection).await).await
+    }
+
+    /// Reads the eviction policy from `INFO memory`, which needs no right to read the configuration.
+    pub async fn eviction(&self) -> Result<Eviction, StoreError> {
+        let info = self
+            .with_lane(async |connection| {
+                Cmd::new().arg("INFO").arg("memory").query_async::<InfoDict>(connection).await
+            })
+            .await;
+        match info {
+            Ok(info) => Ok(match info.get::<String>("maxmemory_policy").as_deref() {
+                Some("noeviction") => Eviction::Never,
+                Some(policy) => Eviction::Policy(policy.to_owned()),
+                None => Eviction::Unknown,
+            }),
+            // A user who may not ask is told so; a server that is down is something else.
+            Err(StoreError::Unavailable(text)) if text.contains("NOPERM") => Ok(Eviction::Unknown),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it answered within this time.
+    pub fn replied_within(&self, age: Duration, clock: &Clock) -> bool {
+        self.0.replied_at.load(Ordering::SeqCst) > clock.now_ms().saturating_sub(millis(age))
+    }
+
+    /// The first argument of every script that needs the time.
+    pub fn now_argument(&self) -> Arg {
+        Arg(self.0.manual.as_ref().map(|clock| clock.now_ms().to_string()).unwrap_or_default())
+    }
+
+    /// The key of the send times of a number or an address.
+    pub fn throttle_key(&self, hash: &str) -> String {
+        format!("{}:throttle:{hash}", self.0.prefix)
+    }
+
+    /// The key of a verification.
+    pub fn verification_key(&self, id: &str) -> String {
+        format!("{}:verification:{id}", self.0.prefix)
+    }
+
+    /// The key of the newest verification of a number and purpose.
+    pub fn latest_key(&self, hash: &str) -> String {
+        format!("{}:latest:{hash}", self.0.prefix)
+    }
+
+    /// The key of the send record of a task.
+    pub fn send_key(&self, task: &str) -> String {
+        format!("{}:send:{task}", self.0.prefix)
+    }
+
+    async fn with_lane<T>(
+        &self,
+        command: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
+    ) -> Result<T, StoreError> {
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        let lane = &self.0.lanes[turn % self.0.lanes.len()];
+        let mut connection = self.connection(lane).await?;
+        match command(&mut connection).await {
+            Ok(answer) => {
+                self.0.replied_at.store(Clock::System.now_ms(), Ordering::SeqCst);
+                Ok(answer)
+            }
+            Err(error) => {
+                // A replica that was promoted away says READONLY on a connection that stays open.
+                if error.is_unrecoverable_error()
+                    || error.is_timeout()
+                    || matches!(error.kind(), ErrorKind::Server(_) if error.code() == Some("READONLY"))
+                {
+                    lane.lock().unwrap_or_else(PoisonError::into_inner).take();
+                }
+                metrics::counter!("postrider_redis_errors_total").increment(1);
+                Err(StoreError::Unavailable(error.to_string()))
+            }
+        }
+    }
+
+    async fn connection(
+        &self,
+        lane: &Mutex<Option<MultiplexedConnection>>,
+    ) -> Result<MultiplexedConnection, StoreError> {
+        if let Some(connection) = &*lane.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(connection.clone());
+        }
+        let pooled = self.0.pool.get().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let connection = Connection::take(pooled);
+        *lane.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.clone());
+        Ok(connection)
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redis")
+            .field("prefix", &self.prefix)
+            .field("lanes", &self.lanes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<i64> for Arg {
+    fn from(number: i64) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<usize> for Arg {
+    fn from(number: usize) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<&str> for Arg {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Arg {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}

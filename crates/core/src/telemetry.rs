@@ -1,0 +1,34 @@
+//! Log lines: where they go, in which form, from which level on.
+//!
+//! Lines go to standard error, so that a command's answer on standard output stays clean. No line holds a code, a whole
+//! number or a key; the types that carry them print stars.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{ConfigError, LogFormat, LogSection};
+
+/// Starts logging. Call it once a process.
+pub fn init(section: &LogSection) -> Result<(), ConfigError> {
+    let filter = filter(&section.level)?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match section.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
+    };
+    started.map_err(|error| ConfigError::key("log", error.to_string()))
+}
+
+/// Takes Celery's level names in any case, or a filter of `tracing`.
+fn filter(level: &str) -> Result<EnvFilter, ConfigError> {
+    let level = match level.to_ascii_lowercase().as_str() {
+        "warning" => "warn".to_owned(),
+        "critical" | "fatal" => "error".to_owned(),
+        other => other.to_owned(),
+    };
+    // The AMQP client logs every lost connection as an error; the supervisor says it once, as what it is.
+    EnvFilter::try_new(format!("lapin=off,{level}")).map_err(|error| {
+        ConfigError::key("log.level", format!("{level:?} is not a level or a filter: {error}"))
+    })
+}

@@ -1,0 +1,56 @@
+//! The throttle on Redis: `acquire.lua` and `release.lua`, each one atomic step.
+
+use std::sync::{Arc, LazyLock};
+
+use super::limit::Limits;
+use super::{Asker, Decision, Grant};
+use crate::clock::{duration_from_millis, millis};
+use crate::redis::{Arg, Redis, Script, StoreError};
+
+static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("acquire.lua")));
+static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("release.lua")));
+
+/// Send times on Redis. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RedisThrottle {
+    redis: Redis,
+    limits: Arc<Limits>,
+}
+
+impl RedisThrottle {
+    /// The windows that hold on this Redis.
+    pub fn new(redis: Redis, limits: Limits) -> Self {
+        Self { redis, limits: Arc::new(limits) }
+    }
+
+    pub(super) async fn acquire(&self, asker: Asker) -> Result<Decision, StoreError> {
+        let subjects: Vec<(usize, &Vec<String>)> =
+            [&asker.number, &asker.ip].into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()).collect();
+        let mut keys = Vec::new();
+        let mut args: Vec<Arg> = vec![self.redis.now_argument(), subjects.len().into()];
+        for (subject, hashes) in &subjects {
+            keys.extend(hashes.iter().map(|hash| self.redis.throttle_key(hash)));
+            let windows = self.limits.of(*subject);
+            args.extend([hashes.len().into(), windows.len().into()]);
+            args.extend(windows.iter().flat_map(|w| [millis(w.window).into(), i64::from(w.max).into()]));
+        }
+        let answer: Vec<i64> = self.redis.invoke(&ACQUIRE, &keys, &args).await?;
+        match answer[..] {
+            [1, at_ms, next_ms] => Ok(Decision::Granted(Grant { at_ms, next_ms, asker })),
+            [0, subject, window, wait] => {
+                let index = |from_one: i64| usize::try_from(from_one - 1).unwrap_or(0);
+                let by = self.limits.denied_by(subjects[index(subject)].0, index(window));
+                Ok(Decision::Denied { by, retry_after: duration_from_millis(wait) })
+            }
+            _ => Err(StoreError::Answer("acquire.lua")),
+        }
+    }
+
+    pub(super) async fn release(&self, grant: &Grant) -> Result<bool, StoreError> {
+        let written = [grant.asker.number.first(), grant.asker.ip.first()];
+        let keys: Vec<String> =
+            written.into_iter().flatten().map(|hash| self.redis.throttle_key(hash)).collect();
+        let released: i64 = self.redis.invoke(&RELEASE, &keys, &[grant.at_ms.into()]).await?;
+        Ok(released > 0)
+    }
+}
