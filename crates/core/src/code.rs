@@ -22,6 +22,11 @@ pub struct Code(Zeroizing<String>);
 #[error("the code must be a string of {CODE_DIGITS} ASCII digits")]
 pub struct InvalidCode;
 
+/// The text is not a code that a shop would send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the code must be 4 to 10 ASCII letters and digits")]
+pub struct InvalidShopCode;
+
 impl Code {
     /// Draws a code from the operating system's random numbers, each of the million equally likely.
     ///
@@ -46,6 +51,12 @@ impl Code {
     pub fn parse(text: &str) -> Result<Self, InvalidCode> {
         let digits = text.len() == CODE_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
         if digits { Ok(Self(Zeroizing::new(text.to_owned()))) } else { Err(InvalidCode) }
+    }
+
+    /// Takes a code that another program drew, in its form: 4 to 10 ASCII letters and digits.
+    pub fn from_shop(text: &str) -> Result<Self, InvalidShopCode> {
+        let good = (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if good { Ok(Self(Zeroizing::new(text.to_owned()))) } else { Err(InvalidShopCode) }
     }
 
     /// The digits. Never log them.

@@ -4,12 +4,12 @@
 //! one connection that any number of requests use at once, replaced through the pool when it breaks.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, InfoDict, RedisError, Script as RedisScript,
+    AsyncConnectionConfig, Cmd, FromRedisValue, InfoDict, RedisError, Script as RedisScript,
 };
 use deadpool_redis::{Connection, Manager, Pool, PoolConfig, Runtime, Timeouts};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -123,32 +123,26 @@ impl Redis {
         keys: &[String],
         args: &[Arg],
     ) -> Result<T, StoreError> {
-        self.with_lane(async |connection| {
-            let mut invocation = script.0.prepare_invoke();
-            for key in keys {
-                invocation.key(key);
-            }
-            for arg in args {
-                invocation.arg(&arg.0);
-            }
-            invocation.invoke_async(connection).await
-        })
-        .await
+        let mut invocation = script.0.prepare_invoke();
+        for key in keys {
+            invocation.key(key);
+        }
+        for arg in args {
+            invocation.arg(&arg.0);
+        }
+        let (lane, mut connection) = self.connection().await?;
+        let answer = invocation.invoke_async(&mut connection).await;
+        self.answered(lane, answer)
     }
 
     /// Whether it answers now.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.with_lane(async |connection| Cmd::new().arg("PING").query_async(connection).await).await
+        self.query(Cmd::new().arg("PING")).await
     }
 
     /// Reads the eviction policy from `INFO memory`, which needs no right to read the configuration.
     pub async fn eviction(&self) -> Result<Eviction, StoreError> {
-        let info = self
-            .with_lane(async |connection| {
-                Cmd::new().arg("INFO").arg("memory").query_async::<InfoDict>(connection).await
-            })
-            .await;
-        match info {
+        match self.query::<InfoDict>(Cmd::new().arg("INFO").arg("memory")).await {
             Ok(info) => Ok(match info.get::<String>("maxmemory_policy").as_deref() {
                 Some("noeviction") => Eviction::Never,
                 Some(policy) => Eviction::Policy(policy.to_owned()),
@@ -190,43 +184,38 @@ impl Redis {
         format!("{}:send:{task}", self.0.prefix)
     }
 
-    async fn with_lane<T>(
-        &self,
-        command: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
-    ) -> Result<T, StoreError> {
-        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
-        let lane = &self.0.lanes[turn % self.0.lanes.len()];
-        let mut connection = self.connection(lane).await?;
-        match command(&mut connection).await {
-            Ok(answer) => {
-                self.0.replied_at.store(Clock::System.now_ms(), Ordering::SeqCst);
-                Ok(answer)
-            }
-            Err(error) => {
-                // A replica that was promoted away says READONLY on a connection that stays open.
-                if error.is_unrecoverable_error()
-                    || error.is_timeout()
-                    || matches!(error.kind(), ErrorKind::Server(_) if error.code() == Some("READONLY"))
-                {
-                    lane.lock().unwrap_or_else(PoisonError::into_inner).take();
-                }
-                metrics::counter!("postrider_redis_errors_total").increment(1);
-                Err(StoreError::Unavailable(error.to_string()))
-            }
-        }
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        let (lane, mut connection) = self.connection().await?;
+        let answer = command.query_async(&mut connection).await;
+        self.answered(lane, answer)
     }
 
-    async fn connection(
-        &self,
-        lane: &Mutex<Option<MultiplexedConnection>>,
-    ) -> Result<MultiplexedConnection, StoreError> {
-        if let Some(connection) = &*lane.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(connection.clone());
+    /// A connection of the next lane.
+    async fn connection(&self) -> Result<(usize, MultiplexedConnection), StoreError> {
+        let lane = self.0.turn.fetch_add(1, Ordering::Relaxed) % self.0.lanes.len();
+        if let Some(connection) = &*self.lane(lane) {
+            return Ok((lane, connection.clone()));
         }
         let pooled = self.0.pool.get().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let connection = Connection::take(pooled);
-        *lane.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.clone());
-        Ok(connection)
+        *self.lane(lane) = Some(connection.clone());
+        Ok((lane, connection))
+    }
+
+    /// Notes an answer, and gives up a lane whose connection is of no use any more.
+    fn answered<T>(&self, lane: usize, answer: Result<T, RedisError>) -> Result<T, StoreError> {
+        answer.inspect(|_| self.0.replied_at.store(Clock::System.now_ms(), Ordering::SeqCst)).map_err(|error| {
+            // A replica that was promoted away says READONLY on a connection that stays open.
+            if error.is_unrecoverable_error() || error.is_timeout() || error.code() == Some("READONLY") {
+                self.lane(lane).take();
+            }
+            metrics::counter!("postrider_redis_errors_total").increment(1);
+            StoreError::Unavailable(error.to_string())
+        })
+    }
+
+    fn lane(&self, lane: usize) -> MutexGuard<'_, Option<MultiplexedConnection>> {
+        self.0.lanes[lane].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,7 +17,13 @@ pub fn init(section: &LogSection) -> Result<(), ConfigError> {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
     };
-    started.map_err(|error| ConfigError::key("log", error.to_string()))
+    started.map_err(|error| ConfigError::key("log", error.to_string()))?;
+    std::panic::set_hook(Box::new(|panic| {
+        // Where, never what: the text of a panic may hold a code or a number.
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%location, "panicked");
+    }));
+    Ok(())
 }
 
 /// Takes Celery's level names in any case, or a filter of `tracing`.
@@ -27,8 +33,10 @@ fn filter(level: &str) -> Result<EnvFilter, ConfigError> {
         "critical" | "fatal" => "error".to_owned(),
         other => other.to_owned(),
     };
-    // The AMQP client logs every lost connection as an error; the supervisor says it once, as what it is.
-    EnvFilter::try_new(format!("lapin=off,{level}")).map_err(|error| {
+    // The AMQP client logs every lost connection as an error; the supervisor says it once, as what it is. The finer
+    // levels of the HTTP client and server show requests, which hold codes and numbers.
+    let quiet = "lapin=off,hyper=info,reqwest=info,rustls=info,h2=info,actix_server=warn,actix_http=info,actix_web=info";
+    EnvFilter::try_new(format!("{level},{quiet}")).map_err(|error| {
         ConfigError::key("log.level", format!("{level:?} is not a level or a filter: {error}"))
     })
 }

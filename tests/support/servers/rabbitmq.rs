@@ -23,7 +23,7 @@ use super::{
 };
 
 const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
-const START_TIME: Duration = Duration::from_secs(60);
+const START_TIME: Duration = Duration::from_mins(1);
 const STOP_TIME: Duration = Duration::from_secs(30);
 const SETTLE_TIME: Duration = Duration::from_secs(15);
 

@@ -69,14 +69,18 @@ impl Consumer {
         self.deliveries.recv().await
     }
 
-    /// Stops the flow: the broker hands out nothing more, what is buffered goes back. Deliveries that were taken can
-    /// still be settled until [`Consumer::close`].
-    pub fn cancel(&self) {
+    /// Stops the flow: the broker hands out nothing more, and what nobody has taken goes back to its queue. Deliveries
+    /// that were taken can still be settled until [`Consumer::close`].
+    pub async fn cancel(&mut self) {
         self.cancel.cancel();
+        self.deliveries.close();
+        while let Some(delivery) = self.deliveries.recv().await {
+            delivery.requeue().await;
+        }
     }
 
     /// Gives up the connection; whatever is still unsettled goes back to its queue.
-    pub fn close(&self) {
+    pub fn close(self) {
         self.cancel.cancel();
         self.close.cancel();
     }

@@ -117,6 +117,14 @@ impl Broker {
         }
     }
 
+    /// Ends the publishing connection, once nothing is to be published any more.
+    pub fn close(&self) {
+        match self {
+            Self::Amqp(amqp) => amqp.close(),
+            Self::Memory(_) => {}
+        }
+    }
+
     /// Whether a publish was confirmed within this time, by the probe when nothing else was published.
     pub fn confirmed_within(&self, age: Duration, clock: &Clock) -> bool {
         match self {

@@ -86,6 +86,13 @@ pub fn load<T: DeserializeOwned>(
     layers.build().map_err(value)?.try_deserialize().map_err(value)
 }
 
+/// Reads compiled-in defaults alone, for a process that takes no configuration: no file, no environment.
+pub fn embedded<T: DeserializeOwned>(defaults: &str) -> Result<T, ConfigError> {
+    let value = |error: ::config::ConfigError| ConfigError::Value(error.to_string());
+    let layers = Config::builder().add_source(File::from_str(defaults, FileFormat::Toml));
+    layers.build().map_err(value)?.try_deserialize().map_err(value)
+}
+
 fn toml_syntax(text: &str) -> Result<(), String> {
     Config::builder()
         .add_source(File::from_str(text, FileFormat::Toml))

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// Why a run ended without a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskError {
@@ -33,6 +35,8 @@ pub struct Reason {
     pub code: String,
     /// For people.
     pub detail: String,
+    /// When what the task was for runs out, where the task knows it better than the message's headers.
+    pub not_after: Option<Timestamp>,
 }
 
 impl TaskError {
@@ -50,7 +54,7 @@ impl TaskError {
 impl Reason {
     /// A reason from its two parts.
     pub fn new(code: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { code: code.into(), detail: detail.into() }
+        Self { code: code.into(), detail: detail.into(), not_after: None }
     }
 }
 

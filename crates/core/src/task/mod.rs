@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use error::TaskError;
+pub use error::{Reason, TaskError};
 pub use registry::{Job, Registered, Registry};
 pub use retry::RetryPolicy;
 pub use signature::Signature;
@@ -43,30 +43,52 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// How a task is done, given the services that the worker was started with.
-#[diagnostic::on_unimplemented(
-    message = "the task `{Self}` cannot be run with the services `{S}`: write `impl Run<{S}> for {Self}`"
-)]
+///
+/// A task that returns a value implements [`Compute`] instead.
 pub trait Run<S>: Task {
     /// Runs the task once. An error decides what comes next: see [`TaskError`].
-    fn run(self, services: &S, context: &Context) -> impl Future<Output: Outcome> + Send;
-}
+    fn run(self, services: &S, context: &Context) -> impl Future<Output = TaskResult> + Send;
 
-/// What [`Run::run`] ends with: a value, or an error that says what comes next.
-pub type TaskResult<T = ()> = Result<T, TaskError>;
-
-/// A [`TaskResult`] of some serializable value. It is sealed in effect: nothing else implements it.
-pub trait Outcome: Send {
-    /// The value as JSON, as a result backend would store it.
-    fn into_json(self) -> Result<serde_json::Value, TaskError>;
-}
-
-impl<T: Serialize + Send> Outcome for TaskResult<T> {
-    fn into_json(self) -> Result<serde_json::Value, TaskError> {
-        let value = self?;
-        serde_json::to_value(value)
-            .map_err(|error| TaskError::fail("unserializable_result", error.to_string()))
+    /// Called instead of [`Run::run`] when the call's end of life has passed. Does nothing unless it is written.
+    fn expired(self, services: &S, context: &Context) -> impl Future<Output = ()> + Send {
+        let _ = (services, context);
+        std::future::ready(())
     }
 }
+
+/// How a task is done that returns a value. Every [`Run`] is one, with the value `()`.
+#[diagnostic::on_unimplemented(
+    message = "the task `{Self}` cannot be run with the services `{S}`: write `impl Run<{S}> for {Self}`",
+    label = "has no `impl Run<{S}>`"
+)]
+pub trait Compute<S>: Task {
+    /// The value, which goes to the result backend.
+    type Output: Serialize + Send;
+
+    /// Runs the task once. An error decides what comes next: see [`TaskError`].
+    fn compute(self, services: &S, context: &Context) -> impl Future<Output = TaskResult<Self::Output>> + Send;
+
+    /// Called instead of [`Compute::compute`] when the call's end of life has passed. Does nothing unless it is written.
+    fn expired(self, services: &S, context: &Context) -> impl Future<Output = ()> + Send {
+        let _ = (services, context);
+        std::future::ready(())
+    }
+}
+
+impl<S: Sync, T: Run<S>> Compute<S> for T {
+    type Output = ();
+
+    fn compute(self, services: &S, context: &Context) -> impl Future<Output = TaskResult> + Send {
+        self.run(services, context)
+    }
+
+    fn expired(self, services: &S, context: &Context) -> impl Future<Output = ()> + Send {
+        Run::expired(self, services, context)
+    }
+}
+
+/// What a run ends with: a value, or an error that says what comes next.
+pub type TaskResult<T = ()> = Result<T, TaskError>;
 
 /// The call that is being run.
 #[derive(Debug, Clone)]
@@ -85,4 +107,11 @@ pub struct Context {
     pub replays: u32,
     /// When this run began.
     pub now: Timestamp,
+}
+
+impl Context {
+    /// Whether an error that may pass would be the last one.
+    pub fn is_last_try(&self) -> bool {
+        self.retries >= self.max_retries
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Context, Outcome as _, RetryPolicy, Run, TaskError};
+use super::{Compute, Context, RetryPolicy, TaskError};
 use crate::celery::{Arguments, ArgumentsError};
 
 /// The tasks that a worker can run, with the services `S` that they share.
@@ -24,7 +24,10 @@ pub struct Registered<S> {
 }
 
 /// A call whose arguments are decoded: give it the services and it runs.
-pub struct Job<S>(Box<dyn FnOnce(Arc<S>, Context) -> JobFuture + Send>);
+pub struct Job<S>(Box<dyn FnOnce(Arc<S>, Context, Expired) -> JobFuture + Send>);
+
+/// Whether the call's end of life has passed.
+type Expired = bool;
 
 type JobFuture = Pin<Box<dyn Future<Output = Result<Value, TaskError>> + Send>>;
 
@@ -39,7 +42,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
     /// # Panics
     /// When the name is taken: a second task of one name is a mistake that must not wait for the first message.
     #[must_use]
-    pub fn register<T: Run<S>>(mut self) -> Self {
+    pub fn register<T: Compute<S>>(mut self) -> Self {
         let task = Registered {
             name: T::NAME,
             retry: T::RETRY,
@@ -95,15 +98,27 @@ impl<S> Registered<S> {
 impl<S> Job<S> {
     /// Runs the call once.
     pub fn run(self, services: Arc<S>, context: Context) -> JobFuture {
-        (self.0)(services, context)
+        (self.0)(services, context, false)
+    }
+
+    /// Tells the task that the call's end of life has passed.
+    pub fn expire(self, services: Arc<S>, context: Context) -> JobFuture {
+        (self.0)(services, context, true)
     }
 }
 
-fn decode_and_bind<T: Run<S>, S: Send + Sync + 'static>(
+fn decode_and_bind<T: Compute<S>, S: Send + Sync + 'static>(
     arguments: Arguments,
 ) -> Result<Job<S>, ArgumentsError> {
     let payload: T = arguments.decode()?;
-    Ok(Job(Box::new(move |services, context| {
-        Box::pin(async move { payload.run(&services, &context).await.into_json() })
+    Ok(Job(Box::new(move |services, context, expired| {
+        Box::pin(async move {
+            if expired {
+                payload.expired(&services, &context).await;
+                return Err(TaskError::Expired);
+            }
+            let value = payload.compute(&services, &context).await?;
+            serde_json::to_value(value).map_err(|error| TaskError::fail("unserializable_result", error.to_string()))
+        })
     })))
 }

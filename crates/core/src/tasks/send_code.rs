@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::code::Code;
+use crate::config::duration_text;
 use crate::phone::PhoneNumber;
 use crate::seal::{KeyRing, OpenError};
 use crate::task::{RetryPolicy, Task};
@@ -25,6 +26,9 @@ pub struct SendCode {
     pub to: String,
     /// When the code runs out; it is not sent after that.
     pub not_after: Timestamp,
+    /// The whole life of the code, which the SMS tells in minutes.
+    #[serde(with = "duration_text")]
+    pub life: Duration,
     /// Number and code, sealed and bound to the verification, its app and its purpose.
     pub sealed: String,
 }
@@ -51,7 +55,7 @@ impl SendCode {
         verification: VerificationId,
         app: &str,
         purpose: &str,
-        not_after: Timestamp,
+        (not_after, life): (Timestamp, Duration),
         (to, code): (&PhoneNumber, &Code),
     ) -> Self {
         let mut this = Self {
@@ -60,6 +64,7 @@ impl SendCode {
             purpose: purpose.to_owned(),
             to: to.masked(),
             not_after,
+            life,
             sealed: String::new(),
         };
         let content = SealedCode { to: to.clone(), code: code.expose().to_owned() };

@@ -1,0 +1,52 @@
+-- claim.lua: ask for the turn to send a task.
+-- KEYS[1]   hash of the send record
+-- ARGV[1]   '' or the instant to use
+-- ARGV[2]   end of life in ms, or '' for first sight + ARGV[3]
+-- ARGV[3]   window in ms
+-- ARGV[4]   '1' when a call of unknown outcome may be made again
+-- ARGV[5]   how often the task was replayed
+-- ARGV[6]   starts without an end that make it poison
+-- ARGV[7]   how long the record outlives its code, ms
+-- returns   {'granted', fence, end} | {'sent'} | {'held', ms} | {'expired', end} | {'unknown'}
+--           {'dead', reason, end} | {'poison', end}
+local now = now_ms(ARGV[1])
+local key = KEYS[1]
+local state, ends, lease, starts, replays, reason =
+  unpack(redis.call('HMGET', key, 'state', 'ends', 'lease', 'starts', 'replays', 'reason'))
+local function text(number) return string.format('%.0f', number) end
+
+if not state then
+  ends = tonumber(ARGV[2]) or now + tonumber(ARGV[3])
+  redis.call('HSET', key, 'v', 1, 'state', 'new', 'ends', text(ends), 'fence', 0, 'starts', 0, 'calls', 0,
+    'replays', ARGV[5], 'first_seen', text(now))
+  redis.call('PEXPIREAT', key, text(math.max(ends, now) + tonumber(ARGV[7])))
+  state, starts, replays = 'new', 0, ARGV[5]
+end
+ends, starts = tonumber(ends), tonumber(starts)
+
+if state == 'sent' then return { 'sent' } end
+if state == 'unknown' and ARGV[4] ~= '1' then return { 'unknown' } end
+if state == 'dead' then
+  if tonumber(ARGV[5]) <= tonumber(replays) then return { 'dead', reason, text(ends) } end
+  starts = 0
+  redis.call('HSET', key, 'replays', ARGV[5], 'starts', 0)
+end
+if state == 'sending' then
+  local left = tonumber(lease) - now
+  if left > 0 then return { 'held', text(left) } end
+  if ARGV[4] ~= '1' then
+    redis.call('HSET', key, 'state', 'unknown', 'starts', 0)
+    return { 'unknown' }
+  end
+end
+if ends <= now then
+  redis.call('HSET', key, 'state', 'expired')
+  return { 'expired', text(ends) }
+end
+if starts >= tonumber(ARGV[6]) then
+  redis.call('HSET', key, 'state', 'dead', 'reason', 'poison', 'starts', 0)
+  return { 'poison', text(ends) }
+end
+redis.call('HSET', key, 'state', 'claimed')
+redis.call('HINCRBY', key, 'starts', 1)
+return { 'granted', text(redis.call('HINCRBY', key, 'fence', 1)), text(ends) }

@@ -1,0 +1,118 @@
+//! Acts on what was decided: every message ends acked, and before that published elsewhere if it goes on.
+//!
+//! 1. What goes on (a retry, a wait, a dead letter, a task of another program) is published with a confirm first.
+//! 2. Only then is the delivery acked. A worker that is killed in between leaves two copies, never none.
+//! 3. A publish that fails is tried again for 30 seconds while the delivery is held.
+//! 4. If it still fails, the delivery goes back to its queue. It is never left unacked for ever.
+
+use std::time::Duration;
+
+use postrider_core::broker::message::Message;
+use postrider_core::broker::topology::{DEAD, unclaimed};
+use postrider_core::broker::{Broker, Delivery, PublishError};
+use postrider_core::seal::KeyRing;
+use postrider_core::shutdown::Shutdown;
+use postrider_core::task::Reason;
+
+use crate::dead::{self, Burial};
+
+/// How long a delivery is held while its successor cannot be published.
+const HOLD: Duration = Duration::from_secs(30);
+/// The wait between two tries.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+
+/// Settles deliveries.
+#[derive(Debug)]
+pub(crate) struct Settler {
+    pub broker: Broker,
+    pub shutdown: Shutdown,
+    /// Seals what a dead letter holds; without keys it is kept as it is.
+    pub keys: Option<KeyRing>,
+    /// How many messages the dead-letter queue keeps.
+    pub dead_max_length: u64,
+    /// The worker's name, for those who look at dead letters.
+    pub worker: String,
+}
+
+/// What takes a delivery's place.
+struct Successor {
+    queue: String,
+    delay: Duration,
+    message: Message,
+}
+
+impl Settler {
+    /// The message goes on after a wait, to the queue that it came from.
+    pub(crate) async fn later(&self, delivery: Delivery, delay: Duration, next: Message) {
+        let queue = delivery.queue.to_string();
+        self.replace(delivery, &Successor { queue, delay, message: next }).await;
+    }
+
+    /// The message goes to the dead-letter queue.
+    pub(crate) async fn bury(&self, delivery: Delivery, burial: &Burial<'_>, reason: &Reason) {
+        let id = burial.headers.map_or("", |headers| &headers.id);
+        tracing::error!(queue.name = %delivery.queue, task.id = id, %reason, "message goes to the dead-letter queue");
+        metrics::counter!("postrider_dead_letters_total", "reason" => label(&reason.code)).increment(1);
+        let depth = self.broker.depth(DEAD).await;
+        let letter = dead::letter(&delivery, burial, reason, self.keys.as_ref(), &self.worker);
+        let buried = self.replace(delivery, &Successor::at_once(DEAD.into(), letter)).await;
+        if let Some(depth) = depth.filter(|_| buried) {
+            let kept = (depth + 1).min(self.dead_max_length);
+            #[expect(clippy::cast_precision_loss, reason = "a queue's length is far below 2^52")]
+            metrics::gauge!("postrider_dead_letters").set(kept as f64);
+            if depth >= self.dead_max_length {
+                tracing::warn!(limit = self.dead_max_length, "the dead-letter queue is full and drops its oldest message");
+                metrics::counter!("postrider_dead_letters_dropped_total").increment(1);
+            }
+        }
+    }
+
+    /// The message goes, unchanged, to where the owner of its queue finds it.
+    pub(crate) async fn leave_to_owner(&self, delivery: Delivery) {
+        let to = unclaimed(&delivery.queue);
+        let task = delivery.message.header("task").unwrap_or("").chars().take(128).collect::<String>();
+        tracing::warn!(
+            queue.name = %delivery.queue, task.name = %task,
+            "a task that is not registered here is forwarded to {to}: give our tasks a queue of their own"
+        );
+        metrics::counter!("postrider_unclaimed_total", "queue" => delivery.queue.to_string()).increment(1);
+        let message = delivery.message.clone();
+        self.replace(delivery, &Successor::at_once(to, message)).await;
+    }
+
+    /// Publishes the successor, then acks. Whether it came to that.
+    async fn replace(&self, delivery: Delivery, successor: &Successor) -> bool {
+        let held = tokio::time::timeout(HOLD, async {
+            while let Err(error) = self.publish(successor).await {
+                tracing::warn!(queue.name = %delivery.queue, %error, "holding a delivery until its successor is published");
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+        });
+        let published = tokio::select! {
+            held = held => held.is_ok(),
+            () = self.shutdown.hard().cancelled() => false,
+        };
+        if published {
+            delivery.ack().await;
+        } else {
+            tracing::warn!(queue.name = %delivery.queue, "the delivery goes back to its queue: its successor cannot be published");
+            delivery.requeue().await;
+        }
+        published
+    }
+
+    async fn publish(&self, Successor { queue, delay, message }: &Successor) -> Result<(), PublishError> {
+        self.broker.publish_after(queue, *delay, message.clone()).await
+    }
+}
+
+impl Successor {
+    fn at_once(queue: String, message: Message) -> Self {
+        Self { queue, delay: Duration::ZERO, message }
+    }
+}
+
+/// A reason's code as a label: the part that comes from a small set.
+fn label(code: &str) -> String {
+    code.split(':').next().unwrap_or_default().to_owned()
+}
