@@ -1,11 +1,14 @@
 //! The one place that picks what is in memory and what is real.
 
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use crate::broker::topology::Topology;
 use crate::broker::{AmqpBroker, AmqpConfig, Broker, MemoryBroker};
 use crate::clock::Clock;
 use crate::codes::{Codes, MemoryCodes, RedisCodes};
 use crate::config::{ConfigError, EvictionRule};
-use crate::redis::{Eviction, Redis, RedisConfig, StoreError};
+use crate::redis::{Eviction, Redis, RedisConfig};
 use crate::shutdown::Shutdown;
 use crate::throttle::{Limits, MemoryThrottle, RedisThrottle, Throttle};
 
@@ -52,32 +55,71 @@ impl Backends {
     }
 }
 
-/// Makes sure that Redis keeps what it is given. An error of the store means that it could not be asked yet.
+/// Holds a process back from working on a Redis that may evict what it is given.
 ///
 /// Under any eviction policy a throttle's window can vanish before its time, and the limit with it.
-pub async fn check_eviction(
-    redis: &Redis,
-    rule: EvictionRule,
-) -> Result<Result<(), ConfigError>, StoreError> {
-    Ok(match redis.eviction().await? {
-        Eviction::Never => Ok(()),
-        Eviction::Policy(policy) if rule == EvictionRule::Accepted => {
-            tracing::warn!(%policy, "Redis may evict limits and codes before their time; the configuration accepts it");
-            Ok(())
+#[derive(Debug, Clone, Default)]
+pub struct EvictionGuard(Arc<OnceLock<String>>);
+
+impl EvictionGuard {
+    /// Checks now if Redis answers. If it does not, the check follows as soon as it does, and stops the process when it
+    /// fails; [`EvictionGuard::verdict`] then says why.
+    pub async fn check(redis: &Redis, rule: EvictionRule, shutdown: &Shutdown) -> Result<Self, ConfigError> {
+        let this = Self::default();
+        match redis.eviction().await {
+            Ok(eviction) => this.judge(eviction, rule)?,
+            Err(error) => {
+                tracing::warn!(%error, "Redis does not answer yet");
+                let (guard, redis, shutdown_now) = (this.clone(), redis.clone(), shutdown.clone());
+                shutdown.spawn(async move { guard.check_later(&redis, rule, &shutdown_now).await });
+            }
         }
-        Eviction::Policy(policy) => Err(ConfigError::key(
-            "redis.eviction",
-            format!(
-                "the Redis server evicts keys ({policy}), and an evicted limit does not hold: run `CONFIG SET \
-                 maxmemory-policy noeviction` there and put it into its redis.conf, or set redis.eviction = \"accepted\""
-            ),
-        )),
-        Eviction::Unknown => {
-            metrics::gauge!("postrider_redis_eviction_unknown").set(1.0);
-            tracing::warn!(
-                "Redis does not say whether it evicts keys: make sure that maxmemory-policy is noeviction"
-            );
-            Ok(())
+        Ok(this)
+    }
+
+    /// The reason why the process was stopped, if it was.
+    pub fn verdict(&self) -> Result<(), ConfigError> {
+        match self.0.get() {
+            Some(reason) => Err(ConfigError::key("redis.eviction", reason.clone())),
+            None => Ok(()),
         }
-    })
+    }
+
+    async fn check_later(&self, redis: &Redis, rule: EvictionRule, shutdown: &Shutdown) {
+        loop {
+            tokio::select! {
+                () = shutdown.soft().cancelled() => return,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+            if let Ok(eviction) = redis.eviction().await {
+                if let Err(error) = self.judge(eviction, rule) {
+                    tracing::error!(%error, "stopping");
+                    shutdown.stop();
+                }
+                return;
+            }
+        }
+    }
+
+    fn judge(&self, eviction: Eviction, rule: EvictionRule) -> Result<(), ConfigError> {
+        match eviction {
+            Eviction::Never => {}
+            Eviction::Policy(policy) if rule == EvictionRule::Accepted => {
+                tracing::warn!(%policy, "Redis may evict limits and records before their time; the configuration accepts it");
+            }
+            Eviction::Policy(policy) => {
+                let reason = format!(
+                    "the Redis server evicts keys ({policy}), and an evicted limit does not hold: run `CONFIG SET \
+                     maxmemory-policy noeviction` there and put it into its redis.conf, or set redis.eviction = \
+                     \"accepted\""
+                );
+                self.0.get_or_init(|| reason);
+            }
+            Eviction::Unknown => {
+                metrics::gauge!("postrider_redis_eviction_unknown").set(1.0);
+                tracing::warn!("Redis does not say whether it evicts keys: its maxmemory-policy must be noeviction");
+            }
+        }
+        self.verdict()
+    }
 }

@@ -2,7 +2,8 @@
 //! what cannot be done in a dead-letter queue.
 //!
 //! It knows no SMS: a crate that depends on it with `default-features = false` writes tasks of its own and links none
-//! of Postrider's. `examples/send_notice.rs` shows the whole of it. The SMS worker is the binary of this package.
+//! of Postrider's. `examples/send_notice.rs` shows the whole of it. The SMS worker is the binary of this package, in
+//! `src/sms`.
 
 mod app;
 mod dead;

@@ -44,6 +44,11 @@ impl AmqpBroker {
         Self { config, topology, publisher }
     }
 
+    /// Waits until it can be published, for a command that does one thing and ends.
+    pub async fn connected(&self) {
+        self.publisher.connected().await;
+    }
+
     pub(super) async fn publish(
         &self,
         exchange: &str,

@@ -151,6 +151,11 @@ impl Publisher {
         self.confirmed_at.load(Ordering::SeqCst) > clock.now_ms().saturating_sub(millis(age))
     }
 
+    pub(super) async fn connected(&self) {
+        // The sender is ours, so the watch never ends.
+        self.link.subscribe().wait_for(Option::is_some).await.ok();
+    }
+
     pub(super) fn close(&self) {
         self.closed.cancel();
     }

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::webhook::Webhook;
 use super::yuntongxun::YunTongXun;
 use super::{Console, Provider};
+use crate::send::SendPolicy;
 
 pub use self::error::ProviderConfigError;
 pub(super) use self::{endpoint::parse as parse_endpoint, secret::read_secret};
@@ -30,12 +31,52 @@ pub(super) use self::{endpoint::parse as parse_endpoint, secret::read_secret};
 pub const DEFAULT_TOML: &str = include_str!("../../../data/providers.default.toml");
 
 /// `[sms]`: who sends.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmsConfig {
     /// The provider that every message goes to. Default: `console`, which prints it, so that a first start sends
     /// nothing and costs nothing.
     pub provider: ProviderKind,
+    /// What to do when a provider may or may not have taken a message. Default: `auto`.
+    pub policy: UnknownPolicy,
+    /// How long a provider call may take before its worker is thought dead. Default: 15 s.
+    #[serde(with = "duration_text")]
+    pub lease: Duration,
+    /// The life of a code whose task does not tell it, from the first sight of the task on. Default: 300 s.
+    #[serde(with = "duration_text")]
+    pub window: Duration,
+}
+
+/// What to do when a provider may or may not have taken a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownPolicy {
+    /// Try again where the provider drops repetitions, else stop.
+    #[default]
+    Auto,
+    /// Try again: at least once, and twice where the provider does not drop repetitions.
+    Retry,
+    /// Stop and report: at most once.
+    Stop,
+}
+
+impl SmsConfig {
+    /// The policy as it holds for a provider.
+    pub fn send_policy(&self, provider: &dyn Provider) -> Result<SendPolicy, ProviderConfigError> {
+        if self.lease < MIN_LEASE {
+            let reason = format!("must be at least {MIN_LEASE:?}, and longer than the provider's timeout");
+            return Err(ProviderConfigError::invalid("sms.lease", reason));
+        }
+        if self.window.is_zero() || self.window > MAX_WINDOW {
+            return Err(ProviderConfigError::invalid("sms.window", format!("must be 1s to {MAX_WINDOW:?}")));
+        }
+        let resend = match self.policy {
+            UnknownPolicy::Auto => provider.dedupes(),
+            UnknownPolicy::Retry => true,
+            UnknownPolicy::Stop => false,
+        };
+        Ok(SendPolicy { resend, lease: self.lease, window: self.window })
+    }
 }
 
 /// A provider that is compiled in.
@@ -138,6 +179,8 @@ pub struct YunTongXunConfig {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(5);
+const MIN_LEASE: Duration = Duration::from_secs(1);
+const MAX_WINDOW: Duration = Duration::from_secs(600);
 
 /// Builds the chosen provider, having checked all of its table. Reads the secret's file, if one is named.
 pub fn build(
@@ -150,6 +193,17 @@ pub fn build(
         ProviderKind::Webhook => Arc::new(Webhook::new(&config.webhook, clock)?),
         ProviderKind::YunTongXun => Arc::new(YunTongXun::new(&config.yuntongxun, clock)?),
     })
+}
+
+impl Default for SmsConfig {
+    fn default() -> Self {
+        Self {
+            provider: ProviderKind::default(),
+            policy: UnknownPolicy::default(),
+            lease: Duration::from_secs(15),
+            window: Duration::from_secs(300),
+        }
+    }
 }
 
 impl Default for WebhookConfig {

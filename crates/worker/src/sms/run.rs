@@ -1,0 +1,68 @@
+//! The wiring, top to bottom: keys, servers, checks, services, worker.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use postrider_core::backends::EvictionGuard;
+use postrider_core::broker::{AmqpBroker, Broker, TopologyError, check_topology};
+use postrider_core::clock::Clock;
+use postrider_core::codes::{Codes, RedisCodes};
+use postrider_core::config::ConfigError;
+use postrider_core::redis::Redis;
+use postrider_core::shutdown::Shutdown;
+use postrider_core::{metrics, telemetry};
+use postrider_delivery::handlers;
+use postrider_delivery::send::Services;
+use postrider_delivery::send_record::{RedisRecords, SendRecords};
+use postrider_worker::Worker;
+
+use super::cli::Failure;
+use super::config::Settings;
+
+/// Runs the worker until it is stopped.
+pub(crate) async fn worker(settings: &Settings) -> Result<(), Failure> {
+    telemetry::init(&settings.log)?;
+    let keys = settings.keys.seal()?;
+    let amqp = settings.amqp()?;
+    let (provider, policy) = settings.provider()?;
+    if let Some(warning) = settings.classic_warning() {
+        tracing::warn!("{warning}");
+    }
+    let redis = Redis::new(&settings.redis.client()?).map_err(|reason| ConfigError::key("redis.url", reason))?;
+    let shutdown = Shutdown::new();
+    shutdown.on_signals().context("cannot listen for signals")?;
+    if let Some(listen) = settings.metrics_listen()? {
+        metrics::serve(listen).with_context(|| format!("metrics.listen: cannot listen on {listen}"))?;
+    }
+
+    // Redis first: without send records nothing may be sent, and a server that evicts them keeps none.
+    let eviction = EvictionGuard::check(&redis, settings.redis.eviction, &shutdown).await?;
+    if let Err(error @ TopologyError::Mismatch(..)) = check_topology(&amqp, &settings.topology(), amqp.declare).await {
+        return Err(ConfigError::key("topology", error.to_string()).into());
+    }
+
+    let clock = Clock::System;
+    let broker = Broker::Amqp(AmqpBroker::start(amqp, settings.topology(), &clock, &shutdown));
+    let services = Services {
+        provider,
+        records: SendRecords::Redis(RedisRecords::new(redis.clone())),
+        codes: Codes::Redis(RedisCodes::new(redis)),
+        keys: keys.clone(),
+        policy,
+    };
+    let worker = Worker {
+        registry: handlers::registry(),
+        services: Arc::new(services),
+        broker,
+        keys: Some(keys),
+        options: settings.options(),
+        clock,
+    };
+    let drained = worker.run(&shutdown).await;
+    eviction.verdict()?;
+    if drained {
+        Ok(())
+    } else {
+        Err(anyhow!("stopped before all tasks were done; they are back in their queues").into())
+    }
+}
