@@ -53,13 +53,13 @@ forget() {
     unset "process_names[$1]" "process_asked[$1]"
 }
 
-# A child that has ended stays a zombie until it is waited for, and kill -0 finds a zombie too.
+# Is PID a living child of this script? A zombie is not, nor is a stranger that got the number of an ended child.
 is_running() {
-    local stat
-    { stat="$(<"/proc/$1/stat")"; } 2>/dev/null || return 1
-    # The state is the field after the name, which stands in brackets and may itself hold brackets.
-    stat="${stat##*) }"
-    [[ ${stat%% *} != Z ]]
+    local stat state parent _
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    # The name, in brackets, may itself hold brackets and spaces.
+    read -r state parent _ <<<"${stat##*) }"
+    [[ $state != Z && $parent == "$$" ]]
 }
 
 # wait_until_gone PID SECS: 1 when it is still there after SECS.
@@ -94,10 +94,11 @@ end_process() {
 
 # bash runs a trap only when the foreground command has ended, so the command runs in the background, in a process
 # group of its own, and bash waits. Ctrl-C then reaches this script alone, which passes one signal on to the group.
+# It ends too when this script is killed.
 interruptible() {
     local status=0
     set -m
-    "$@" </dev/null &
+    setpriv --pdeathsig TERM -- "$@" </dev/null &
     foreground=$!
     set +m
     wait "$foreground" || status=$?

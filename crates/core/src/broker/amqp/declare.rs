@@ -67,15 +67,19 @@ pub(super) async fn ensure(
     topology: &Topology,
     config: &AmqpConfig,
 ) -> Result<(), LinkError> {
-    let look = Look { connection, config };
+    let mut look = Look { connection, config, channel: None };
+    let mut created = 0;
     for exchange in &topology.exchanges {
-        look.make_sure(Object::Exchange(exchange)).await?;
+        created += look.make_sure(Object::Exchange(exchange)).await?;
     }
     for queue in &topology.queues {
-        look.make_sure(Object::Queue(queue)).await?;
+        created += look.make_sure(Object::Queue(queue)).await?;
     }
     if config.declare {
         look.bind_all(&topology.bindings).await?;
+    }
+    if created > 0 {
+        tracing::info!(created, "created the exchanges and queues that were missing");
     }
     Ok(())
 }
@@ -83,6 +87,8 @@ pub(super) async fn ensure(
 struct Look<'a> {
     connection: &'a Connection,
     config: &'a AmqpConfig,
+    /// Used until a look fails: the broker closes the channel of a look that fails.
+    channel: Option<Channel>,
 }
 
 #[derive(Clone, Copy)]
@@ -108,29 +114,30 @@ impl Object<'_> {
 }
 
 impl Look<'_> {
-    async fn make_sure(&self, object: Object<'_>) -> Result<(), LinkError> {
+
+    /// How many objects were created: one or none.
+    async fn make_sure(&mut self, object: Object<'_>) -> Result<u32, LinkError> {
         match self.declare(object, true).await? {
             Found::There if object.owned() && self.config.declare => {
-                self.declare(object, false).await.map(|_| ())
+                self.declare(object, false).await.map(|_| 0)
             }
-            Found::There => Ok(()),
+            Found::There => Ok(0),
             Found::Missing if self.config.declare => match self.declare(object, false).await? {
                 Found::There => {
-                    tracing::info!("created {}", object.describe());
-                    Ok(())
+                    tracing::debug!("created {}", object.describe());
+                    Ok(1)
                 }
                 Found::Missing | Found::NotAllowed => Err(TopologyError::Missing(object.describe()).into()),
             },
             // Without the right to look there is no telling: the first publish or consume will say.
-            Found::NotAllowed => Ok(()),
+            Found::NotAllowed => Ok(0),
             Found::Missing => Err(TopologyError::Missing(object.describe()).into()),
         }
     }
 
-    /// Every look has a channel of its own, because the broker closes the channel of a look that fails.
-    async fn declare(&self, object: Object<'_>, passive: bool) -> Result<Found, LinkError> {
+    async fn declare(&mut self, object: Object<'_>, passive: bool) -> Result<Found, LinkError> {
         let limit = self.config.connect_timeout;
-        let channel = self.channel().await?;
+        let channel = self.take_channel().await?;
         let declared = match object {
             Object::Exchange(exchange) => {
                 let kind = if exchange.topic { ExchangeKind::Topic } else { ExchangeKind::Direct };
@@ -151,13 +158,13 @@ impl Look<'_> {
         };
         let found = found(&object.describe(), declared)?;
         if let Found::There = found {
-            within(limit, channel.close(200, "done".into())).await?;
+            self.channel = Some(channel);
         }
         Ok(found)
     }
 
-    async fn bind_all(&self, bindings: &[Binding]) -> Result<(), LinkError> {
-        let mut channel = self.channel().await?;
+    async fn bind_all(&mut self, bindings: &[Binding]) -> Result<(), LinkError> {
+        let mut channel = self.take_channel().await?;
         for Binding { source, destination, key } in bindings {
             let (source_name, key) = (short(source)?, short(key)?);
             let bound = match destination {
@@ -174,14 +181,18 @@ impl Look<'_> {
             };
             if let Found::NotAllowed = found(source, bound)? {
                 tracing::debug!(exchange = %source, "this user may not bind; an operator has");
-                channel = self.channel().await?;
+                channel = self.take_channel().await?;
             }
         }
+        self.channel = Some(channel);
         Ok(())
     }
 
-    async fn channel(&self) -> Result<Channel, LinkError> {
-        within(self.config.connect_timeout, self.connection.create_channel()).await
+    async fn take_channel(&mut self) -> Result<Channel, LinkError> {
+        match self.channel.take() {
+            Some(channel) => Ok(channel),
+            None => within(self.config.connect_timeout, self.connection.create_channel()).await,
+        }
     }
 }
 

@@ -1,0 +1,1 @@
+//! The producer through HTTP and its command line.

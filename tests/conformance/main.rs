@@ -1,0 +1,1 @@
+//! The memory adapters and the Redis scripts, held against one suite.

@@ -1,0 +1,1 @@
+//! Servers and workers that are stopped, killed and started again.

@@ -1,0 +1,1 @@
+//! Stock Python Celery on the other side.

@@ -1,0 +1,1 @@
+//! The worker through AMQP and its command line.
