@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use postrider_core::backends::EvictionGuard;
-use postrider_core::broker::{AmqpBroker, Broker, TopologyError, check_topology};
+use postrider_core::broker::{AmqpBroker, Broker, TopologyError};
 use postrider_core::clock::Clock;
 use postrider_core::codes::{Codes, RedisCodes};
 use postrider_core::config::ConfigError;
@@ -37,12 +37,12 @@ pub(crate) async fn worker(settings: &Settings) -> Result<(), Failure> {
 
     // Redis first: without send records nothing may be sent, and a server that evicts them keeps none.
     let eviction = EvictionGuard::check(&redis, settings.redis.eviction, &shutdown).await?;
-    if let Err(error @ TopologyError::Mismatch(..)) = check_topology(&amqp, &settings.topology(), amqp.declare).await {
+    let clock = Clock::System;
+    let broker = AmqpBroker::start(amqp, settings.topology(), &clock, &shutdown);
+    if let Err(error @ TopologyError::Mismatch(..)) = broker.first_look().await {
         return Err(ConfigError::key("topology", error.to_string()).into());
     }
 
-    let clock = Clock::System;
-    let broker = Broker::Amqp(AmqpBroker::start(amqp, settings.topology(), &clock, &shutdown));
     let services = Services {
         provider,
         records: SendRecords::Redis(RedisRecords::new(redis.clone())),
@@ -53,7 +53,7 @@ pub(crate) async fn worker(settings: &Settings) -> Result<(), Failure> {
     let worker = Worker {
         registry: handlers::registry(),
         services: Arc::new(services),
-        broker,
+        broker: Broker::Amqp(broker),
         keys: Some(keys),
         options: settings.options(),
         clock,

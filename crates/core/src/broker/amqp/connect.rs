@@ -7,6 +7,8 @@ use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::TopologyError;
+
 /// How to reach the broker.
 #[derive(Debug, Clone)]
 pub struct AmqpConfig {
@@ -34,11 +36,20 @@ pub(super) enum LinkError {
     #[error("the broker ended the subscription to {0}")]
     Ended(String),
     #[error("{0}")]
-    Topology(#[from] super::TopologyError),
+    Topology(#[from] TopologyError),
     #[error("the broker address is not an AMQP URI: {0}")]
     Uri(String),
     #[error("a message was not confirmed in time")]
     Unconfirmed,
+}
+
+impl From<&LinkError> for TopologyError {
+    fn from(error: &LinkError) -> Self {
+        match error {
+            LinkError::Topology(error) => error.clone(),
+            error => Self::Unreachable(error.to_string()),
+        }
+    }
 }
 
 impl AmqpConfig {

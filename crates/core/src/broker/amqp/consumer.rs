@@ -72,6 +72,7 @@ pub(super) fn start(
         cancel: cancel.clone(),
         close: closing.clone(),
         live: Arc::clone(&live),
+        failed: AtomicBool::new(false),
     };
     shutdown.spawn(async move {
         let stop = session.cancel.clone();
@@ -88,6 +89,8 @@ struct Session {
     cancel: CancellationToken,
     close: CancellationToken,
     live: Arc<AtomicBool>,
+    /// Whether an earlier session ended with an error.
+    failed: AtomicBool,
 }
 
 impl supervisor::Session for Session {
@@ -107,7 +110,11 @@ struct Subscribed {
 impl Session {
     async fn consume(&self, held: &mut bool) -> Result<(), LinkError> {
         let connection = self.config.connect("consume").await?;
-        declare::ensure(&connection, &self.topology, &self.config).await?;
+        // The publishing connection makes sure of the queues when both connect. Only when this one failed by itself,
+        // for example because its queue was deleted, must it look for itself.
+        if self.failed.swap(true, Ordering::SeqCst) {
+            declare::ensure(&connection, &self.topology, &self.config).await?;
+        }
         let mut subscribed = Vec::new();
         let mut streams = SelectAll::new();
         for subscription in &self.subscriptions {

@@ -43,20 +43,15 @@ enum Found {
 }
 
 /// Looks at the topology, and with `apply` creates what is missing. Connects for it.
-///
-/// Returns one line a problem.
 pub async fn check_topology(
     config: &AmqpConfig,
     topology: &Topology,
     apply: bool,
 ) -> Result<(), TopologyError> {
     let config = AmqpConfig { declare: apply, ..config.clone() };
-    let unreachable = |error: LinkError| match error {
-        LinkError::Topology(error) => error,
-        error => TopologyError::Unreachable(error.to_string()),
-    };
-    let connection = config.connect("topology").await.map_err(unreachable)?;
-    let checked = ensure(&connection, topology, &config).await.map_err(unreachable);
+    let told = |error: LinkError| TopologyError::from(&error);
+    let connection = config.connect("topology").await.map_err(told)?;
+    let checked = ensure(&connection, topology, &config).await.map_err(told);
     close(&connection, config.connect_timeout).await;
     checked
 }

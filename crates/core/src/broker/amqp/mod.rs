@@ -44,6 +44,12 @@ impl AmqpBroker {
         Self { config, topology, publisher }
     }
 
+    /// What the first attempt to connect found, once it has ended: a queue that exists with other arguments will not be
+    /// another one a second later.
+    pub async fn first_look(&self) -> Result<(), TopologyError> {
+        self.publisher.first_look().await
+    }
+
     /// Waits until it can be published, for a command that does one thing and ends.
     pub async fn connected(&self) {
         self.publisher.connected().await;

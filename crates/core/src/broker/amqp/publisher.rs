@@ -22,7 +22,7 @@ use super::super::message::{Message, Properties};
 use super::super::topology::{PROBE, Topology};
 use super::super::{NotPublished, PublishError};
 use super::connect::{AmqpConfig, LinkError, close, within};
-use super::{convert, declare, supervisor};
+use super::{TopologyError, convert, declare, supervisor};
 use crate::clock::{Clock, millis};
 use crate::shutdown::Shutdown;
 
@@ -40,6 +40,7 @@ pub(super) struct Publisher {
     confirmed_at: AtomicI64,
     broken: Notify,
     closed: CancellationToken,
+    first_look: watch::Sender<Option<Result<(), TopologyError>>>,
 }
 
 struct Link {
@@ -59,6 +60,9 @@ impl supervisor::Session for Supervised {
     async fn run(&self, held: &mut bool) -> Result<(), LinkError> {
         let ended = self.publisher.session(&self.topology, held).await;
         self.publisher.link.send_replace(None);
+        if let Err(error) = &ended {
+            self.publisher.looked(Err(error.into()));
+        }
         ended
     }
 }
@@ -84,6 +88,7 @@ impl Publisher {
             confirmed_at: AtomicI64::new(i64::MIN),
             broken: Notify::new(),
             closed: CancellationToken::new(),
+            first_look: watch::Sender::new(None),
         });
         let publisher = Arc::clone(&this);
         shutdown.spawn(async move {
@@ -151,6 +156,17 @@ impl Publisher {
         self.confirmed_at.load(Ordering::SeqCst) > clock.now_ms().saturating_sub(millis(age))
     }
 
+    /// What the first attempt to connect found, once it has ended.
+    pub(super) async fn first_look(&self) -> Result<(), TopologyError> {
+        let mut looked = self.first_look.subscribe();
+        // The sender is ours, so the watch never ends.
+        looked.wait_for(Option::is_some).await.ok().and_then(|found| found.clone()).unwrap_or(Ok(()))
+    }
+
+    fn looked(&self, found: Result<(), TopologyError>) {
+        self.first_look.send_if_modified(|first| first.is_none().then(|| *first = Some(found)).is_some());
+    }
+
     pub(super) async fn connected(&self) {
         // The sender is ours, so the watch never ends.
         self.link.subscribe().wait_for(Option::is_some).await.ok();
@@ -171,6 +187,7 @@ impl Publisher {
         let link = Arc::new(Link { connection, channel, order: Mutex::new(()) });
         self.probe(&link).await?;
         *held = true;
+        self.looked(Ok(()));
         tracing::info!("the broker takes messages");
         self.link.send_replace(Some(Arc::clone(&link)));
         let mut tick = tokio::time::interval(PROBE_EVERY);
