@@ -117,7 +117,9 @@ impl EvictionGuard {
             }
             Eviction::Unknown => {
                 metrics::gauge!("postrider_redis_eviction_unknown").set(1.0);
-                tracing::warn!("Redis does not say whether it evicts keys: its maxmemory-policy must be noeviction");
+                tracing::warn!(
+                    "Redis does not say whether it evicts keys: its maxmemory-policy must be noeviction"
+                );
             }
         }
         self.verdict()

@@ -204,14 +204,16 @@ impl Redis {
 
     /// Notes an answer, and gives up a lane whose connection is of no use any more.
     fn answered<T>(&self, lane: usize, answer: Result<T, RedisError>) -> Result<T, StoreError> {
-        answer.inspect(|_| self.0.replied_at.store(Clock::System.now_ms(), Ordering::SeqCst)).map_err(|error| {
-            // A replica that was promoted away says READONLY on a connection that stays open.
-            if error.is_unrecoverable_error() || error.is_timeout() || error.code() == Some("READONLY") {
-                self.lane(lane).take();
-            }
-            metrics::counter!("postrider_redis_errors_total").increment(1);
-            StoreError::Unavailable(error.to_string())
-        })
+        answer.inspect(|_| self.0.replied_at.store(Clock::System.now_ms(), Ordering::SeqCst)).map_err(
+            |error| {
+                // A replica that was promoted away says READONLY on a connection that stays open.
+                if error.is_unrecoverable_error() || error.is_timeout() || error.code() == Some("READONLY") {
+                    self.lane(lane).take();
+                }
+                metrics::counter!("postrider_redis_errors_total").increment(1);
+                StoreError::Unavailable(error.to_string())
+            },
+        )
     }
 
     fn lane(&self, lane: usize) -> MutexGuard<'_, Option<MultiplexedConnection>> {

@@ -80,7 +80,9 @@ impl Services {
             Claimed::Granted(turn) => turn,
             Claimed::Sent => return self.tell(&sms, DeliveryState::Sent, Ok(())).await,
             Claimed::Held(wait) => return Err(TaskError::Snooze(wait)),
-            Claimed::Expired(_) => return self.tell(&sms, DeliveryState::Expired, Err(TaskError::Expired)).await,
+            Claimed::Expired(_) => {
+                return self.tell(&sms, DeliveryState::Expired, Err(TaskError::Expired)).await;
+            }
             Claimed::Unknown => {
                 let reason = Reason::new("unknown_outcome", "an earlier provider call has no known outcome");
                 return self.tell(&sms, DeliveryState::Unknown, Err(TaskError::Unknown(reason))).await;
@@ -95,7 +97,8 @@ impl Services {
                 return self.tell(&sms, DeliveryState::Failed, Err(TaskError::Fail(reason))).await;
             }
         };
-        let begun = self.records.begin(&turn, self.policy.lease).await.map_err(|error| wait_for_store(&error))?;
+        let begun =
+            self.records.begin(&turn, self.policy.lease).await.map_err(|error| wait_for_store(&error))?;
         let attempt = match begun {
             Begun::Yes(attempt) => attempt,
             Begun::Expired => return self.tell(&sms, DeliveryState::Expired, Err(TaskError::Expired)).await,
@@ -163,7 +166,12 @@ impl Services {
     }
 
     /// Writes the state back to the verification. Not being able to is no reason to send again.
-    async fn tell(&self, sms: &Sms, state: DeliveryState, ended: Result<(), TaskError>) -> Result<(), TaskError> {
+    async fn tell(
+        &self,
+        sms: &Sms,
+        state: DeliveryState,
+        ended: Result<(), TaskError>,
+    ) -> Result<(), TaskError> {
         if let Some(id) = &sms.verification {
             self.write_back(id, state).await;
         }

@@ -70,7 +70,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let broker = Broker::Memory(memory);
 
     let producer = Producer::new(broker.clone(), clock.clone(), "example");
-    let notice = SendNotice { to: "+8613800138000".to_owned().try_into()?, text: "your parcel is here".into() };
+    let notice =
+        SendNotice { to: "+8613800138000".to_owned().try_into()?, text: "your parcel is here".into() };
     producer.enqueue(notice.countdown(Duration::from_secs(1))).await?;
 
     let services = Arc::new(Services::default());

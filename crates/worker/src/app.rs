@@ -80,7 +80,12 @@ impl<S: Send + Sync + 'static> Worker<S> {
             },
             clock,
             shutdown: shutdown.clone(),
-            foreign: options.queues.iter().filter(|queue| !queue.owned).map(|queue| queue.name.clone()).collect(),
+            foreign: options
+                .queues
+                .iter()
+                .filter(|queue| !queue.owned)
+                .map(|queue| queue.name.clone())
+                .collect(),
         });
         let prefetch =
             options.prefetch.unwrap_or_else(|| u16::try_from(options.concurrency).unwrap_or(u16::MAX));
@@ -102,7 +107,10 @@ impl<S: Send + Sync + 'static> Worker<S> {
             pool.run(place, async move { executor.execute(delivery).await });
         }
         consumer.cancel().await;
-        tracing::info!(running = pool.running(), "worker drains: it takes nothing more and finishes what runs");
+        tracing::info!(
+            running = pool.running(),
+            "worker drains: it takes nothing more and finishes what runs"
+        );
         let drained = tokio::select! {
             drained = pool.drained(options.drain_timeout) => drained,
             () = shutdown.hard().cancelled() => false,

@@ -91,7 +91,10 @@ pub(crate) fn on_arrival(arrival: &Arrival<'_>) -> OnArrival {
     if *newer {
         let waited = waiting_since.map_or(Duration::ZERO, |since| between(since, *now));
         return if headers.expires.is_none() && waited >= NEWER_LIMIT {
-            OnArrival::Bury(Reason::new("newer_version", "no worker that reads this payload came within a day"))
+            OnArrival::Bury(Reason::new(
+                "newer_version",
+                "no worker that reads this payload came within a day",
+            ))
         } else {
             OnArrival::AwaitUpgrade(NEWER_WAIT)
         };
@@ -137,7 +140,13 @@ mod tests {
 
     fn headers(eta: Option<&str>, expires: Option<&str>) -> Result<TaskHeaders, HeaderError> {
         let instant = |text: Option<&str>| text.map(|text| text.parse().unwrap());
-        Ok(TaskHeaders { task: "t".into(), id: "1".into(), retries: 0, eta: instant(eta), expires: instant(expires) })
+        Ok(TaskHeaders {
+            task: "t".into(),
+            id: "1".into(),
+            retries: 0,
+            eta: instant(eta),
+            expires: instant(expires),
+        })
     }
 
     fn arrival(headers: &Result<TaskHeaders, HeaderError>) -> Arrival<'_> {
@@ -181,7 +190,8 @@ mod tests {
     fn a_newer_payload_waits_within_its_end_of_life() {
         let (endless, ending) = (headers(None, None), headers(None, Some("2030-01-02T00:00:00Z")));
         let old: Timestamp = "2029-12-30T00:00:00Z".parse().unwrap();
-        let on = |headers, waiting_since| on_arrival(&Arrival { newer: true, waiting_since, ..arrival(headers) });
+        let on =
+            |headers, waiting_since| on_arrival(&Arrival { newer: true, waiting_since, ..arrival(headers) });
 
         assert_eq!(on(&endless, None), OnArrival::AwaitUpgrade(NEWER_WAIT));
         assert!(matches!(on(&endless, Some(old)), OnArrival::Bury(reason) if reason.code == "newer_version"));
@@ -217,7 +227,10 @@ mod tests {
         assert_eq!(after(TaskError::Fail(reason())), AfterRun::Bury(reason()));
         assert_eq!(after(TaskError::Unknown(reason())), AfterRun::Done(Ended::Unknown(reason())));
         assert_eq!(after(TaskError::Expired), AfterRun::Done(Ended::Expired));
-        assert_eq!(after(TaskError::Snooze(Duration::from_secs(9))), AfterRun::Postpone(Duration::from_secs(9)));
+        assert_eq!(
+            after(TaskError::Snooze(Duration::from_secs(9))),
+            AfterRun::Postpone(Duration::from_secs(9))
+        );
         assert_eq!(after(TaskError::Interrupted), AfterRun::Requeue);
         let asked = TaskError::Retry { reason: reason(), after: Some(Duration::from_secs(60)) };
         assert!(matches!(after(asked), AfterRun::Retry { delay, .. } if delay.as_secs() == 60));

@@ -15,7 +15,7 @@ use postrider_core::shutdown::Shutdown;
 use postrider_core::task::{Context, Job, Reason, Registered, Registry, TaskError};
 use rand::RngExt as _;
 
-use crate::dead::{REPLAYS_HEADER, Burial};
+use crate::dead::{Burial, REPLAYS_HEADER};
 use crate::disposition::{AfterRun, Arrival, Ended, OnArrival, after_run, on_arrival};
 use crate::settle::Settler;
 
@@ -68,7 +68,10 @@ impl<S: Send + Sync + 'static> Executor<S> {
             }
             (OnArrival::Bury(reason), _) => self.settler.bury(delivery, &burial, &reason).await,
             (OnArrival::LeaveToOwner, _) => self.settler.leave_to_owner(delivery).await,
-            (OnArrival::Run(_) | OnArrival::Expire | OnArrival::Postpone(_) | OnArrival::AwaitUpgrade(_), None) => {
+            (
+                OnArrival::Run(_) | OnArrival::Expire | OnArrival::Postpone(_) | OnArrival::AwaitUpgrade(_),
+                None,
+            ) => {
                 unreachable!("these are decided for registered tasks with readable headers only")
             }
         }
@@ -79,13 +82,14 @@ impl<S: Send + Sync + 'static> Executor<S> {
         let policy = task.retry();
         let burial = Burial { headers: Some(headers), at: self.clock.now() };
         let arguments = Arguments::read(&delivery.message).map_err(|error| error.to_string());
-        let job = match arguments.and_then(|arguments| task.decode(arguments).map_err(|error| error.to_string())) {
-            Ok(job) => job,
-            Err(detail) => {
-                count(task, "dead");
-                return self.settler.bury(delivery, &burial, &Reason::new("undecodable", detail)).await;
-            }
-        };
+        let job =
+            match arguments.and_then(|arguments| task.decode(arguments).map_err(|error| error.to_string())) {
+                Ok(job) => job,
+                Err(detail) => {
+                    count(task, "dead");
+                    return self.settler.bury(delivery, &burial, &Reason::new("undecodable", detail)).await;
+                }
+            };
         let context = Context {
             id: headers.id.clone(),
             queue: delivery.queue.to_string(),
@@ -124,7 +128,11 @@ impl<S: Send + Sync + 'static> Executor<S> {
                 self.settler.bury(delivery, &burial, &reason).await;
             }
             AfterRun::Requeue => {
-                tracing::info!(task.name = shown.0, task.id = shown.1, "task goes back to its queue: stopping at once");
+                tracing::info!(
+                    task.name = shown.0,
+                    task.id = shown.1,
+                    "task goes back to its queue: stopping at once"
+                );
                 count(task, "requeued");
                 delivery.requeue().await;
             }
@@ -157,7 +165,11 @@ impl Ended {
                 "succeeded"
             }
             Self::Expired => {
-                tracing::warn!(task.name = name, task.id = id, "task was not run: its end of life has passed");
+                tracing::warn!(
+                    task.name = name,
+                    task.id = id,
+                    "task was not run: its end of life has passed"
+                );
                 "expired"
             }
             Self::Unknown(reason) => {

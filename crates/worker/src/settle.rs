@@ -61,7 +61,10 @@ impl Settler {
             #[expect(clippy::cast_precision_loss, reason = "a queue's length is far below 2^52")]
             metrics::gauge!("postrider_dead_letters").set(kept as f64);
             if depth >= self.dead_max_length {
-                tracing::warn!(limit = self.dead_max_length, "the dead-letter queue is full and drops its oldest message");
+                tracing::warn!(
+                    limit = self.dead_max_length,
+                    "the dead-letter queue is full and drops its oldest message"
+                );
                 metrics::counter!("postrider_dead_letters_dropped_total").increment(1);
             }
         }

@@ -66,7 +66,11 @@ pub trait Compute<S>: Task {
     type Output: Serialize + Send;
 
     /// Runs the task once. An error decides what comes next: see [`TaskError`].
-    fn compute(self, services: &S, context: &Context) -> impl Future<Output = TaskResult<Self::Output>> + Send;
+    fn compute(
+        self,
+        services: &S,
+        context: &Context,
+    ) -> impl Future<Output = TaskResult<Self::Output>> + Send;
 
     /// Called instead of [`Compute::compute`] when the call's end of life has passed. Does nothing unless it is written.
     fn expired(self, services: &S, context: &Context) -> impl Future<Output = ()> + Send {

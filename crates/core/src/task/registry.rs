@@ -118,7 +118,8 @@ fn decode_and_bind<T: Compute<S>, S: Send + Sync + 'static>(
                 return Err(TaskError::Expired);
             }
             let value = payload.compute(&services, &context).await?;
-            serde_json::to_value(value).map_err(|error| TaskError::fail("unserializable_result", error.to_string()))
+            serde_json::to_value(value)
+                .map_err(|error| TaskError::fail("unserializable_result", error.to_string()))
         })
     })))
 }

@@ -50,6 +50,11 @@ impl Limits {
         if subject == 0 { &self.number } else { &self.ip }
     }
 
+    /// The longest window of a subject, in ms: after it a send counts nowhere.
+    pub(super) fn longest(&self, subject: usize) -> i64 {
+        self.of(subject).iter().map(|window| millis(window.window)).max().unwrap_or(0)
+    }
+
     pub(super) fn denied_by(&self, subject: usize, window: usize) -> DeniedBy {
         match (subject, self.of(subject).get(window)) {
             (0, Some(Window { max: 1, .. })) => DeniedBy::Cooldown,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limit::Limits;
 use super::{Asker, Decision, Grant};
-use crate::clock::{Clock, duration_from_millis, millis};
+use crate::clock::{Clock, duration_from_millis};
 
 /// How many acquires pass between two sweeps of what has run out.
 const SWEEP_EVERY: u64 = 1024;
@@ -66,21 +66,27 @@ impl MemoryThrottle {
     }
 
     pub(super) fn release(&self, grant: &Grant) -> bool {
+        let now = self.clock.now_ms();
         let mut state = self.lock();
-        let mut released = false;
-        for key in [grant.asker.number.first(), grant.asker.ip.first()].into_iter().flatten() {
-            let Some(sends) = state.sends.get_mut(key) else { continue };
-            if let Some(index) = sends.iter().position(|sent| *sent == grant.at_ms) {
-                sends.remove(index);
-                released = true;
+        let written = [grant.asker.number.first(), grant.asker.ip.first()].into_iter().enumerate();
+        let counted: Vec<&String> = written
+            .filter(|(subject, _)| grant.at_ms > now - self.limits.longest(*subject))
+            .filter_map(|(_, key)| key)
+            .collect();
+        // An address may hold another number's send of the same instant, so a grant is given back whole or not at all.
+        if counted.is_empty() || !counted.iter().all(|key| state.place(key, grant.at_ms).is_some()) {
+            return false;
+        }
+        for key in counted {
+            if let (Some(place), Some(sends)) = (state.place(key, grant.at_ms), state.sends.get_mut(key)) {
+                sends.remove(place);
             }
         }
-        released
+        true
     }
 
     fn sweep(&self, state: &mut State, now: i64) {
-        let windows = self.limits.number.iter().chain(&self.limits.ip);
-        let longest = windows.map(|window| millis(window.window)).max().unwrap_or(0);
+        let longest = self.limits.longest(0).max(self.limits.longest(1));
         state.sends.retain(|_, sends| {
             sends.retain(|sent| *sent > now - longest);
             !sends.is_empty()
@@ -98,5 +104,9 @@ impl State {
             keys.iter().filter_map(|key| self.sends.get(key)).flatten().copied().collect();
         sends.sort_unstable();
         sends
+    }
+
+    fn place(&self, key: &str, at: i64) -> Option<usize> {
+        self.sends.get(key)?.iter().position(|sent| *sent == at)
     }
 }

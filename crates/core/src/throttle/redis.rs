@@ -47,10 +47,13 @@ impl RedisThrottle {
     }
 
     pub(super) async fn release(&self, grant: &Grant) -> Result<bool, StoreError> {
-        let written = [grant.asker.number.first(), grant.asker.ip.first()];
-        let keys: Vec<String> =
-            written.into_iter().flatten().map(|hash| self.redis.throttle_key(hash)).collect();
-        let released: i64 = self.redis.invoke(&RELEASE, &keys, &[grant.at_ms.into()]).await?;
-        Ok(released > 0)
+        let written = [grant.asker.number.first(), grant.asker.ip.first()].into_iter().enumerate();
+        let (mut keys, mut args) = (Vec::new(), vec![self.redis.now_argument(), grant.at_ms.into()]);
+        for (subject, hash) in written.filter_map(|(subject, hash)| Some((subject, hash?))) {
+            keys.push(self.redis.throttle_key(hash));
+            args.push(self.limits.longest(subject).into());
+        }
+        let released: i64 = self.redis.invoke(&RELEASE, &keys, &args).await?;
+        Ok(released == 1)
     }
 }

@@ -21,7 +21,9 @@ impl Run<Services> for SendCode {
                 tracing::error!(task.id = %context.id, %error, "this worker cannot open a task: give it the key");
                 return Err(TaskError::Snooze(KEY_WAIT));
             }
-            Err(error @ OpenError::Damaged) => return Err(unsendable(&self, error.to_string(), services).await),
+            Err(error @ OpenError::Damaged) => {
+                return Err(unsendable(&self, error.to_string(), services).await);
+            }
         };
         let code = match sealed.code() {
             Ok(code) => code,

@@ -28,6 +28,7 @@ struct Records {
 struct Record {
     state: State,
     ends: i64,
+    kept_until: i64,
     fence: i64,
     starts: u32,
     calls: u32,
@@ -57,15 +58,13 @@ impl MemoryRecords {
         let mut records = self.lock();
         records.claims += 1;
         if records.claims.is_multiple_of(SWEEP_EVERY) {
-            records.by_task.retain(|_, record| record.ends + millis(RETENTION) > now);
+            records.by_task.retain(|_, record| record.kept_until > now);
         }
-        let record = records.by_task.entry(claim.task.clone()).or_insert_with(|| Record {
-            state: State::New,
-            ends: claim.not_after.map_or(now + millis(claim.window), |end| end.as_millisecond()),
-            fence: 0,
-            starts: 0,
-            calls: 0,
-            replays: claim.replays,
+        let record = records.by_task.entry(claim.task.clone()).or_insert_with(|| {
+            let ends = claim.not_after.map_or(now + millis(claim.window), |end| end.as_millisecond());
+            let kept_until = ends.max(now) + millis(RETENTION);
+            let (fence, starts, calls, replays) = (0, 0, 0, claim.replays);
+            Record { state: State::New, ends, kept_until, fence, starts, calls, replays }
         });
         let ends = from_millis(record.ends);
         match &record.state {
@@ -78,7 +77,9 @@ impl MemoryRecords {
                 record.replays = claim.replays;
                 record.starts = 0;
             }
-            State::Sending { lease } if *lease > now => return Claimed::Held(duration_from_millis(lease - now)),
+            State::Sending { lease } if *lease > now => {
+                return Claimed::Held(duration_from_millis(lease - now));
+            }
             State::Sending { .. } if !claim.resend => {
                 record.state = State::Unknown;
                 record.starts = 0;

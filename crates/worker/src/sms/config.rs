@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_core::broker::topology::{DeadLimits, QueueType, Topology};
 use postrider_core::broker::AmqpConfig;
+use postrider_core::broker::topology::{DeadLimits, QueueType, Topology};
 use postrider_core::clock::Clock;
 use postrider_core::config::{
     AmqpSection, ConfigError, KeysSection, LogSection, QueueSection, RedisSection, duration_text, load,
@@ -155,15 +155,21 @@ impl Settings {
 
     pub(crate) fn metrics_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
         let text = &self.metrics.listen;
-        let address = || text.parse().map_err(|_| ConfigError::key("metrics.listen", format!("{text:?} is not an address such as 127.0.0.1:9464")));
+        let address = || {
+            text.parse().map_err(|_| {
+                ConfigError::key(
+                    "metrics.listen",
+                    format!("{text:?} is not an address such as 127.0.0.1:9464"),
+                )
+            })
+        };
         if text.is_empty() { Ok(None) } else { address().map(Some) }
     }
 
     /// The chosen provider and how it is used.
-    pub(crate) fn provider(
-        &self,
-    ) -> Result<(Arc<dyn Provider>, SendPolicy), ConfigError> {
-        let provider = providers::build(self.sms.provider, &self.providers, Clock::System).map_err(|e| told(&e))?;
+    pub(crate) fn provider(&self) -> Result<(Arc<dyn Provider>, SendPolicy), ConfigError> {
+        let provider =
+            providers::build(self.sms.provider, &self.providers, Clock::System).map_err(|e| told(&e))?;
         let policy = self.sms.send_policy(&*provider).map_err(|error| told(&error))?;
         Ok((provider, policy))
     }
@@ -178,7 +184,8 @@ impl Settings {
             return Err(ConfigError::key("queues", "must name at least one queue"));
         }
         for queue in &self.queues {
-            let section = QueueSection { name: queue.name.clone(), kind: QueueType::Quorum, owned: queue.owned };
+            let section =
+                QueueSection { name: queue.name.clone(), kind: QueueType::Quorum, owned: queue.owned };
             section.check("queues.name")?;
         }
         if !(1..=100_000).contains(&self.worker.concurrency) {

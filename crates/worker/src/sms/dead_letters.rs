@@ -46,7 +46,8 @@ pub(crate) async fn command(settings: &Settings, command: Command) -> Result<(),
     let shutdown = Shutdown::new();
     let broker = match command {
         Command::Replay(_) => {
-            let broker = AmqpBroker::start(config, Topology::default().probe_queue(), &Clock::System, &shutdown);
+            let broker =
+                AmqpBroker::start(config, Topology::default().probe_queue(), &Clock::System, &shutdown);
             broker.connected().await;
             Some(Broker::Amqp(broker))
         }
@@ -97,7 +98,12 @@ impl Which {
     }
 }
 
-async fn replay(letter: &DeadLetter, delivery: Delivery, broker: &Broker, keys: &KeyRing) -> Result<(), String> {
+async fn replay(
+    letter: &DeadLetter,
+    delivery: Delivery,
+    broker: &Broker,
+    keys: &KeyRing,
+) -> Result<(), String> {
     let now = Clock::System.now();
     let (queue, message): (String, Message) =
         letter.replay(&delivery.message, Some(keys), now).map_err(|error| error.to_string())?;

@@ -28,7 +28,8 @@ pub(crate) async fn worker(settings: &Settings) -> Result<(), Failure> {
     if let Some(warning) = settings.classic_warning() {
         tracing::warn!("{warning}");
     }
-    let redis = Redis::new(&settings.redis.client()?).map_err(|reason| ConfigError::key("redis.url", reason))?;
+    let redis =
+        Redis::new(&settings.redis.client()?).map_err(|reason| ConfigError::key("redis.url", reason))?;
     let shutdown = Shutdown::new();
     shutdown.on_signals().context("cannot listen for signals")?;
     if let Some(listen) = settings.metrics_listen()? {

@@ -30,7 +30,11 @@ pub(crate) async fn command(settings: &Settings, command: Command) -> Result<(),
             }
             error => error.into(),
         })?;
-        print(&format!("the broker has all {} exchanges and {} queues", topology.exchanges.len(), topology.queues.len()));
+        print(&format!(
+            "the broker has all {} exchanges and {} queues",
+            topology.exchanges.len(),
+            topology.queues.len()
+        ));
     }
     if let Some(warning) = settings.classic_warning() {
         print(warning);
@@ -41,7 +45,11 @@ pub(crate) async fn command(settings: &Settings, command: Command) -> Result<(),
 fn describe(topology: &Topology) -> String {
     let mut lines = Vec::new();
     for exchange in &topology.exchanges {
-        lines.push(format!("exchange {} ({})", exchange.name, if exchange.topic { "topic" } else { "direct" }));
+        lines.push(format!(
+            "exchange {} ({})",
+            exchange.name,
+            if exchange.topic { "topic" } else { "direct" }
+        ));
     }
     for queue in &topology.queues {
         let arguments: Vec<String> =

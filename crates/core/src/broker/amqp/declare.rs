@@ -109,7 +109,6 @@ impl Object<'_> {
 }
 
 impl Look<'_> {
-
     /// How many objects were created: one or none.
     async fn make_sure(&mut self, object: Object<'_>) -> Result<u32, LinkError> {
         match self.declare(object, true).await? {

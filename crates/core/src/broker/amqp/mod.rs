@@ -9,6 +9,7 @@ mod consumer;
 mod convert;
 mod dead_letters;
 mod declare;
+mod link;
 mod publisher;
 mod supervisor;
 

@@ -1,20 +1,19 @@
 //! Publishing with confirms on a connection of its own, and the probe that shows that it works.
 //!
-//! How a publish can end, and what is known then:
+//! How a publish can end, and what is known then ([`Link::publish`] tells them apart):
 //! 1. An ack without a returned message: it is in its queue, on disk.
 //! 2. A nack, an ack with the message returned, no connection, a blocked broker, a refused write: it is in no queue.
 //! 3. A timeout, or a connection lost after the write: unknown. The connection is dropped and built anew.
 
-use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::Event;
+use lapin::options::{ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ErrorKind, Event};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +21,7 @@ use super::super::message::{Message, Properties};
 use super::super::topology::{PROBE, Topology};
 use super::super::{NotPublished, PublishError};
 use super::connect::{AmqpConfig, LinkError, close, within};
+use super::link::Link;
 use super::{TopologyError, convert, declare, supervisor};
 use crate::clock::{Clock, millis};
 use crate::shutdown::Shutdown;
@@ -39,15 +39,9 @@ pub(super) struct Publisher {
     in_flight: Semaphore,
     confirmed_at: AtomicI64,
     broken: Notify,
+    returned: Notify,
     closed: CancellationToken,
     first_look: watch::Sender<Option<Result<(), TopologyError>>>,
-}
-
-struct Link {
-    connection: Connection,
-    channel: Channel,
-    /// Held while a publish takes its sequence number and its place in the queue of frames, so that both agree.
-    order: Mutex<()>,
 }
 
 /// The publisher with what it needs to build its connection anew.
@@ -67,12 +61,6 @@ impl supervisor::Session for Supervised {
     }
 }
 
-impl std::fmt::Debug for Link {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").finish_non_exhaustive()
-    }
-}
-
 impl Publisher {
     pub(super) fn start(
         config: Arc<AmqpConfig>,
@@ -87,6 +75,7 @@ impl Publisher {
             in_flight: Semaphore::new(IN_FLIGHT),
             confirmed_at: AtomicI64::new(i64::MIN),
             broken: Notify::new(),
+            returned: Notify::new(),
             closed: CancellationToken::new(),
             first_look: watch::Sender::new(None),
         });
@@ -131,7 +120,10 @@ impl Publisher {
                 metrics::counter!("postrider_publish_failed_total", "outcome" => "unconfirmed").increment(1);
                 self.broken.notify_one();
             }
-            Err(PublishError::NotPublished(_)) => {
+            Err(PublishError::NotPublished(reason)) => {
+                if let NotPublished::Returned(_) = reason {
+                    self.returned.notify_one();
+                }
                 metrics::counter!("postrider_publish_failed_total", "outcome" => "not_published")
                     .increment(1);
             }
@@ -184,7 +176,7 @@ impl Publisher {
         declare::ensure(&connection, topology, &self.config).await?;
         let channel = within(limit, connection.create_channel()).await?;
         within(limit, channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        let link = Arc::new(Link { connection, channel, order: Mutex::new(()) });
+        let link = Arc::new(Link::new(connection, channel));
         self.probe(&link).await?;
         *held = true;
         self.looked(Ok(()));
@@ -199,6 +191,8 @@ impl Publisher {
                     return Ok(());
                 }
                 () = self.broken.notified() => return Err(LinkError::Unconfirmed),
+                // A queue was deleted while this connection was up.
+                () = self.returned.notified() => declare::ensure(&link.connection, topology, &self.config).await?,
                 event = events.next() => if let Some(Event::Error(error)) = event { return Err(error.into()) },
                 _ = tick.tick() => {
                     if !link.channel.status().connected() {
@@ -225,40 +219,6 @@ impl Publisher {
             }
             Ok(Err(error)) => Err(LinkError::Ended(format!("the probe queue: {error}"))),
             Err(_) => Err(LinkError::Timeout(limit)),
-        }
-    }
-}
-
-impl Link {
-    async fn publish(
-        &self,
-        exchange: lapin::types::ShortString,
-        key: lapin::types::ShortString,
-        body: &[u8],
-        properties: BasicProperties,
-    ) -> Result<(), PublishError> {
-        let options = BasicPublishOptions { mandatory: true, immediate: false };
-        let mut written = pin!(self.channel.basic_publish(exchange, key, options, body, properties));
-        let mut first = true;
-        let written = poll_fn(|cx| {
-            let _order = first.then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
-            first = false;
-            written.as_mut().poll(cx)
-        });
-        let confirm = written.await.map_err(|error| match error.kind() {
-            ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_) => {
-                PublishError::NotPublished(NotPublished::Disconnected)
-            }
-            _ => PublishError::Unconfirmed(error.to_string()),
-        })?;
-        match confirm.await {
-            Ok(Confirmation::Ack(None)) => Ok(()),
-            Ok(Confirmation::Ack(Some(returned))) => Err(PublishError::NotPublished(NotPublished::Returned(
-                format!("{} {}", returned.reply_code, returned.reply_text),
-            ))),
-            Ok(Confirmation::Nack(_)) => Err(PublishError::NotPublished(NotPublished::Nacked)),
-            Ok(Confirmation::NotRequested) => unreachable!("the channel is in confirm mode"),
-            Err(error) => Err(PublishError::Unconfirmed(error.to_string())),
         }
     }
 }
