@@ -94,6 +94,7 @@ pub(crate) async fn run(listen: SocketAddr, level: String) -> Result<(), Failure
             queues: vec![WorkQueue { name: QUEUE.into(), owned: true }],
             concurrency: 100,
             prefetch: None,
+            retry_jitter: false,
             drain_timeout: Duration::from_secs(5),
             dead_max_length: DEAD_LETTERS.into(),
         },

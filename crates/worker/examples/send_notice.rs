@@ -85,6 +85,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             queues: vec![WorkQueue { name: SendNotice::QUEUE.into(), owned: true }],
             concurrency: 10,
             prefetch: None,
+            retry_jitter: false,
             drain_timeout: Duration::from_secs(5),
             dead_max_length: 1000,
         },

@@ -37,6 +37,9 @@ pub struct Options {
     pub concurrency: usize,
     /// How many messages the broker hands out ahead, a queue; the concurrency by default.
     pub prefetch: Option<u16>,
+    /// Draws every wait before a retry evenly between zero and the policy's, as Celery's `retry_jitter` does; a task's
+    /// own policy may ask for it too.
+    pub retry_jitter: bool,
     /// How long running tasks may go on after the soft stop.
     pub drain_timeout: Duration,
     /// How many messages the dead-letter queue keeps; counts what it drops.
@@ -80,6 +83,7 @@ impl<S: Send + Sync + 'static> Worker<S> {
             },
             clock,
             shutdown: shutdown.clone(),
+            jitter: options.retry_jitter,
             foreign: options
                 .queues
                 .iter()

@@ -29,6 +29,8 @@ pub(crate) struct Executor<S> {
     pub settler: Settler,
     pub clock: Clock,
     pub shutdown: Shutdown,
+    /// Whether every task's waits are jittered, whatever its policy says.
+    pub jitter: bool,
     /// The names of the queues that are not ours.
     pub foreign: Vec<String>,
 }
@@ -79,7 +81,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
 
     async fn run(&self, delivery: Delivery, headers: &TaskHeaders, task: &Registered<S>, expired: bool) {
         let begun = Instant::now();
-        let policy = task.retry();
+        let policy = if self.jitter { task.retry().jitter(true) } else { task.retry() };
         let burial = Burial { headers: Some(headers), at: self.clock.now() };
         let arguments = Arguments::read(&delivery.message).map_err(|error| error.to_string());
         let job =

@@ -42,6 +42,7 @@ struct WorkerSection {
     name: String,
     concurrency: usize,
     prefetch: u16,
+    retry_jitter: bool,
     #[serde(with = "duration_text")]
     drain_timeout: Duration,
 }
@@ -125,6 +126,7 @@ impl Settings {
                 .collect(),
             concurrency: self.worker.concurrency,
             prefetch: (self.worker.prefetch > 0).then_some(self.worker.prefetch),
+            retry_jitter: self.worker.retry_jitter,
             drain_timeout: self.worker.drain_timeout,
             dead_max_length: self.dead.max_length,
         }
