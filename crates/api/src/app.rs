@@ -1,0 +1,183 @@
+//! The wiring of the api: configuration, backends, HTTP, and the order in which they stop.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use postrider_core::backends::{Backends, EvictionGuard};
+use postrider_core::broker::topology::QueueType;
+use postrider_core::broker::{Broker, TopologyError};
+use postrider_core::clock::Clock;
+use postrider_core::config::{ConfigError, EvictionRule};
+use postrider_core::metrics::Metrics;
+use postrider_core::phone::PhoneNumber;
+use postrider_core::producer::Producer;
+use postrider_core::shutdown::Shutdown;
+use postrider_core::telemetry;
+
+use crate::auth::Apps;
+use crate::config::{HttpSettings, Plan, Settings, may_listen};
+use crate::routes;
+use crate::services::{Payload, Services, Work};
+
+/// How long the connections to the servers may take to close.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// Why the api did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The port is taken or not allowed.
+    #[error("cannot listen on {listen} (http.listen): {source}")]
+    Listen {
+        /// Where it was to listen.
+        listen: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The metrics could not be set up.
+    #[error("cannot record metrics: {0}")]
+    Metrics(String),
+    /// The system refused what a server needs.
+    #[error("cannot serve: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Runs the api on RabbitMQ and Redis until it is asked to stop.
+pub async fn run(settings: &Settings) -> Result<(), RunError> {
+    let plan = settings.plan()?;
+    telemetry::init(&settings.log)?;
+    let metrics = Metrics::install().map_err(|error| RunError::Metrics(error.to_string()))?;
+    let (clock, shutdown) = (Clock::System, Shutdown::new());
+    shutdown.on_signals()?;
+    tokio::task::spawn_blocking(PhoneNumber::warm_up);
+
+    say(&plan);
+    let Plan { listen, http, amqp, topology, redis, limits, .. } = plan;
+    let backends = Backends::real(amqp, topology, &redis, limits, &clock, &shutdown)?;
+    let eviction = look(&backends, plan.eviction, &shutdown).await?;
+    let listener = bind(listen, &plan.apps)?;
+    let services = Arc::new(Services {
+        producer: Producer::new(backends.broker.clone(), clock.clone(), "postrider-api"),
+        backends,
+        keys: plan.keys,
+        apps: plan.apps,
+        phone: plan.phone,
+        codes: plan.codes,
+        queue: plan.queue,
+        clock,
+        shutdown: shutdown.clone(),
+        work: Work::here(),
+    });
+
+    let served = serve(listener, http, Arc::clone(&services), metrics, |_| ()).await;
+
+    // Nothing publishes any more.
+    shutdown.stop();
+    services.backends.broker.close();
+    shutdown.drained(CLOSE).await;
+    eviction.verdict()?;
+    served?;
+    tracing::info!("postrider-api has stopped");
+    Ok(())
+}
+
+/// Finds what does not get better by itself: a Redis that evicts, a queue that exists with other arguments. A server
+/// that is down is no such thing: the service starts and is not ready.
+async fn look(
+    backends: &Backends,
+    rule: EvictionRule,
+    shutdown: &Shutdown,
+) -> Result<EvictionGuard, ConfigError> {
+    let redis = backends.redis.as_ref().expect("real backends have a Redis");
+    let guard = EvictionGuard::check(redis, rule, shutdown).await?;
+    if let Broker::Amqp(broker) = &backends.broker
+        && let Err(error @ TopologyError::Mismatch(..)) = broker.first_look().await
+    {
+        return Err(ConfigError::key("queue.type", error.to_string()));
+    }
+    Ok(guard)
+}
+
+/// Takes the port. Without apps only one that other machines cannot reach.
+pub fn bind(listen: SocketAddr, apps: &Apps) -> Result<TcpListener, RunError> {
+    may_listen(listen, apps)?;
+    TcpListener::bind(listen).map_err(|source| RunError::Listen { listen, source })
+}
+
+/// Serves HTTP until the soft stop, then finishes what runs; the hard stop drops it. `more` adds routes.
+///
+/// When it returns, no flow runs that could still publish, unless it was dropped.
+pub async fn serve<F>(
+    listener: TcpListener,
+    http: HttpSettings,
+    services: Arc<Services>,
+    metrics: Metrics,
+    more: F,
+) -> io::Result<()>
+where
+    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+{
+    let (address, shutdown) = (listener.local_addr()?, services.shutdown.clone());
+    let (shared, settings, metrics) =
+        (Data::from(Arc::clone(&services)), Data::new(http.clone()), Data::new(metrics));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .app_data(settings.clone())
+            .app_data(metrics.clone())
+            .configure(more.clone())
+            .configure(routes::configure)
+            .wrap(from_fn(routes::observe))
+    })
+    .workers(http.workers)
+    .keep_alive(http.keep_alive)
+    .client_request_timeout(http.request_timeout)
+    .shutdown_timeout(http.shutdown_timeout.as_secs().max(1))
+    .shutdown_signal(stop_accepting(shutdown.clone(), http.drain_delay))
+    .listen(listener)?
+    .run();
+    tracing::info!(http.listen = %address, "listening on http://{address}");
+    tokio::select! {
+        ended = server => {
+            services.work.drained(http.shutdown_timeout).await;
+            ended
+        }
+        () = shutdown.hard().cancelled() => Ok(()),
+    }
+}
+
+/// From the soft stop on `/readyz` says so; the port closes only when those who ask it have had the time to see it.
+async fn stop_accepting(shutdown: Shutdown, delay: Duration) {
+    shutdown.soft().cancelled().await;
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        () = shutdown.hard().cancelled() => {}
+    }
+}
+
+/// Says at the start what an operator should know about the configuration.
+fn say(plan: &Plan) {
+    let queue = plan.queue.name.as_str();
+    if plan.apps.is_open() {
+        tracing::warn!(
+            http.listen = %plan.listen,
+            "no [[apps]]: everybody on this machine may send SMS without a key; it listens on loopback only"
+        );
+    }
+    if plan.queue.payload == Payload::Clear {
+        tracing::warn!(queue.name = queue, "codes and numbers travel in the clear on this queue");
+    }
+    if plan.kind == QueueType::Classic {
+        tracing::info!(
+            queue.name = queue,
+            "a classic queue may lose what waits in it when the broker is killed"
+        );
+    }
+}

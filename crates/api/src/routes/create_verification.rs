@@ -1,0 +1,75 @@
+//! `POST /v1/verifications`: send a code to a number.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use postrider_core::phone::PhoneNumber;
+
+use super::reply::reply;
+use super::{Answer, VERIFICATIONS, input, json::Fields};
+use crate::auth::App;
+use crate::client_ip;
+use crate::config::HttpSettings;
+use crate::error::ApiError;
+use crate::flows::{self, CreateVerification};
+use crate::problem::Problem;
+use crate::services::Services;
+
+pub(super) async fn create_verification(
+    request: HttpRequest,
+    body: Payload,
+    services: Data<Services>,
+    http: Data<HttpSettings>,
+) -> Answer {
+    let created = create(&request, body, &services, &http).await;
+    let outcome = created.as_ref().map_or_else(ApiError::code, |_| "created");
+    metrics::counter!("postrider_verifications_total", "outcome" => outcome).increment(1);
+    created.map_err(Problem::of_create)
+}
+
+async fn create(
+    request: &HttpRequest,
+    body: Payload,
+    services: &Data<Services>,
+    http: &HttpSettings,
+) -> Result<HttpResponse, ApiError> {
+    let app = services.apps.authenticate(request.headers())?;
+    let mut fields = input::read(request, body, http.request_timeout, &["to", "purpose", "signals"]).await?;
+    let to = PhoneNumber::parse(&fields.text("to")?, app.default_region, &services.phone)?;
+    let purpose = input::purpose(&mut fields)?;
+    let ip = client_ip(&app, signalled_ip(&mut fields)?, request, http);
+    let asked = CreateVerification { app, to, purpose, ip };
+    let created = flows::create_verification(services.clone().into_inner(), asked);
+    let verification = services.work.run(created).await?;
+    let mut response = HttpResponse::Created();
+    response.insert_header((LOCATION, format!("{VERIFICATIONS}/{}", verification.id)));
+    Ok(reply(response, verification))
+}
+
+fn signalled_ip(fields: &mut Fields) -> Result<Option<IpAddr>, ApiError> {
+    let Some(mut signals) = fields.optional_object("signals", "signals.", &["ip"])? else { return Ok(None) };
+    let Some(text) = signals.optional_text("ip")? else { return Ok(None) };
+    let refused = || ApiError::InvalidParameter("`signals.ip` must be an IPv4 or IPv6 address.".into());
+    client_ip::parse(&text).map(Some).ok_or_else(refused)
+}
+
+/// A caller with a key is a server, whose own address never counts. One without is not believed what it says.
+fn client_ip(
+    app: &App,
+    signalled: Option<IpAddr>,
+    request: &HttpRequest,
+    http: &HttpSettings,
+) -> Option<IpAddr> {
+    if app.authenticated {
+        return signalled;
+    }
+    let forwarded: Vec<&str> = request
+        .headers()
+        .get_all("x-forwarded-for")
+        .map(|value| value.to_str().unwrap_or_default())
+        .collect();
+    let peer = request.peer_addr()?.ip();
+    Some(client_ip::of_connection(peer, forwarded.into_iter(), &http.trusted_proxies))
+}

@@ -1,0 +1,86 @@
+//! Reads what a request holds: its body, as JSON of a bounded size in a bounded time, and the fields that several
+//! routes have.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
+use actix_web::web::{BytesMut, Payload};
+use futures::StreamExt as _;
+use postrider_core::code::Code;
+use postrider_core::verification::VerificationId;
+
+use super::json::Fields;
+use crate::error::ApiError;
+use crate::flows::Purpose;
+
+/// The largest body, in bytes. A request is far below it.
+const MAX_BODY: usize = 16 * 1024;
+
+/// Reads the fields of a body, all of `known`, within the time.
+///
+/// The server itself bounds the wait for a head only; a body that comes byte by byte would hold the connection for
+/// ever.
+pub(super) async fn read(
+    request: &HttpRequest,
+    body: Payload,
+    within: Duration,
+    known: &[&str],
+) -> Result<Fields, ApiError> {
+    is_plain_json(request.headers())?;
+    let length = header(request.headers(), &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    if length.is_some_and(|length: u64| length > MAX_BODY as u64) {
+        return Err(ApiError::BodyTooLarge(MAX_BODY));
+    }
+    let body = tokio::time::timeout(within, collect(body)).await.map_err(|_| ApiError::RequestTimeout)??;
+    Fields::parse(&body, known)
+}
+
+/// What the code is for; it has a default.
+pub(super) fn purpose(fields: &mut Fields) -> Result<Purpose, ApiError> {
+    let Some(text) = fields.optional_text("purpose")? else { return Ok(Purpose::default()) };
+    text.parse().map_err(|_| {
+        let rule =
+            "`purpose` must be 1 to 32 of a to z, 0 to 9, _ . and -, beginning with a letter or digit.";
+        ApiError::InvalidParameter(rule.into())
+    })
+}
+
+/// A guess. What cannot be a code costs none.
+pub(super) fn code(fields: &mut Fields) -> Result<Code, ApiError> {
+    let text = fields.text("code")?;
+    Code::parse(&text)
+        .map_err(|_| ApiError::InvalidParameter("`code` must be a text of six digits, 0 to 9.".into()))
+}
+
+/// The id in the path. What is no id is the id of nothing.
+pub(super) fn id(request: &HttpRequest) -> Result<VerificationId, ApiError> {
+    request.match_info().query("id").parse().map_err(|_| ApiError::VerificationNotFound)
+}
+
+async fn collect(mut body: Payload) -> Result<BytesMut, ApiError> {
+    let mut collected = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let broken = |_| ApiError::Malformed("The body ended too early or is framed wrongly.".into());
+        let chunk = chunk.map_err(broken)?;
+        if collected.len() + chunk.len() > MAX_BODY {
+            return Err(ApiError::BodyTooLarge(MAX_BODY));
+        }
+        collected.extend_from_slice(&chunk);
+    }
+    Ok(collected)
+}
+
+fn is_plain_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let media_type = header(headers, &CONTENT_TYPE).and_then(|value| value.split(';').next());
+    let json =
+        media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"));
+    let plain =
+        header(headers, &CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+    if json && plain { Ok(()) } else { Err(ApiError::UnsupportedMediaType) }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    // What is not ASCII is nothing that is known here.
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}

@@ -1,0 +1,16 @@
+//! What is answered where there is no route.
+
+use super::Answer;
+use crate::error::ApiError;
+
+pub(super) async fn not_found() -> Answer {
+    Err(ApiError::NotFound.into())
+}
+
+pub(super) async fn only_post() -> Answer {
+    Err(ApiError::MethodNotAllowed("POST").into())
+}
+
+pub(super) async fn only_get() -> Answer {
+    Err(ApiError::MethodNotAllowed("GET, HEAD").into())
+}
