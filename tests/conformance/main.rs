@@ -1,1 +1,12 @@
 //! The memory adapters and the Redis scripts, held against one suite.
+//!
+//! Each case runs on both. What only Redis has (keys, values, lost scripts) stands in `redis_records`; `schedules` plays
+//! random operations on both at the same instants and compares every answer. Time is a manual clock throughout.
+
+mod codes;
+mod redis_records;
+mod retention;
+mod rig;
+mod schedules;
+mod send_records;
+mod throttle;

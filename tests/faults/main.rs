@@ -1,1 +1,6 @@
-//! Servers and workers that are stopped, killed and started again.
+//! Servers and workers that are stopped, killed, frozen and started again. Each test starts servers of its own.
+
+mod canary;
+mod killed_workers;
+mod restarts;
+mod unconfirmed;

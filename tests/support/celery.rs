@@ -23,7 +23,7 @@ pub struct OddMessage {
 }
 
 /// `task.delay(*args, **kwargs)` with that id.
-pub fn call(task: &str, id: &str, args: Value, kwargs: Value) -> Envelope {
+pub fn call(task: &str, id: &str, args: &Value, kwargs: &Value) -> Envelope {
     let embed = json!({"callbacks": null, "errbacks": null, "chain": null, "chord": null});
     let headers = json!({
         "lang": "py", "task": task, "id": id, "shadow": null, "eta": null, "expires": null, "group": null,
@@ -43,7 +43,7 @@ pub fn call(task: &str, id: &str, args: Value, kwargs: Value) -> Envelope {
 
 /// `ccp_send_sms_code.delay(mobile, code)` with that id.
 pub fn send_sms(id: &str, mobile: &str, code: &str) -> Envelope {
-    call(CCP, id, json!([mobile, code]), json!({}))
+    call(CCP, id, &json!([mobile, code]), &json!({}))
 }
 
 /// A captured message by the name of its file.
@@ -69,8 +69,8 @@ pub fn text(text: &str) -> AMQPValue {
 
 fn read_fixture(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/celery/{name}.json"));
-    let json =
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("failed to read {}: {error}", path.display()));
+    let json = fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("failed to read {}: {error}", path.display()));
     serde_json::from_str(&json).expect("a fixture is JSON")
 }
 

@@ -3,4 +3,11 @@
 //! The tests stand beside this folder, one `[[test]]` for each door they go through. Run them with `scripts/test`,
 //! which starts the servers and builds the binaries that they are told about here.
 
+pub mod amqp;
+pub mod api;
+pub mod celery;
+pub mod dead;
+pub mod producer;
+pub mod provider;
 pub mod servers;
+pub mod worker;

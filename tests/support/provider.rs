@@ -35,6 +35,7 @@ pub struct Answer {
     reply: Reply,
     retry_after: Option<u64>,
     held: bool,
+    latency: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,17 +100,22 @@ impl Answer {
 
     /// That status and JSON.
     pub fn body(status: u16, json: &str) -> Self {
-        Self { reply: Reply::Status(status, json.into()), retry_after: None, held: false }
+        Self {
+            reply: Reply::Status(status, json.into()),
+            retry_after: None,
+            held: false,
+            latency: Duration::ZERO,
+        }
     }
 
     /// Takes the message and never answers.
     pub fn silence() -> Self {
-        Self { reply: Reply::Silence, retry_after: None, held: false }
+        Self { reply: Reply::Silence, retry_after: None, held: false, latency: Duration::ZERO }
     }
 
     /// Takes the message and closes the connection without an answer.
     pub fn hang_up() -> Self {
-        Self { reply: Reply::HangUp, retry_after: None, held: false }
+        Self { reply: Reply::HangUp, retry_after: None, held: false, latency: Duration::ZERO }
     }
 
     /// With `Retry-After`.
@@ -123,6 +129,13 @@ impl Answer {
     #[must_use]
     pub fn held(mut self) -> Self {
         self.held = true;
+        self
+    }
+
+    /// Answers only after this time, as a provider far away does.
+    #[must_use]
+    pub fn after(mut self, latency: Duration) -> Self {
+        self.latency = latency;
         self
     }
 
@@ -209,6 +222,7 @@ async fn talk(mut stream: TcpStream, shared: Arc<Shared>) {
             let mut released = shared.released.subscribe();
             let _ = released.wait_for(|released| *released).await;
         }
+        tokio::time::sleep(answer.latency).await;
         let (status, body) = match answer.reply {
             Reply::Status(status, body) => (status, body),
             Reply::Silence => return std::future::pending().await,

@@ -1,0 +1,89 @@
+//! One server: prefixes that share it, scripts that it forgets, and the time that it tells.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use deadpool_redis::redis::cmd;
+use postrider_core::clock::Clock;
+use postrider_core::codes::{Codes, NewCode, RedisCodes, Verdict};
+use postrider_core::redis::Redis;
+use postrider_core::throttle::{Asker, Decision, RedisThrottle, Throttle};
+use postrider_core::verification::VerificationId;
+use postrider_delivery::send_record::{Begun, Claimed, RedisRecords, SendRecords};
+use postrider_tests::servers;
+
+use super::{LEASE, Stores};
+use crate::codes::{TTL, new_code};
+use crate::rig::{RUNTIME, Rig, config, now, on_redis};
+use crate::throttle::{HOUR, MINUTE, limits};
+
+#[test]
+fn two_prefixes_on_one_redis_do_not_see_each_other() {
+    on_redis(async |rig| {
+        let other = Rig::redis(rig.under().0, rig.clock.clone());
+        let (here, there) = (Stores::of(rig), Stores::of(&other));
+
+        let code = here.verify(rig, async || {}).await;
+        assert_eq!(there.codes.get(&code.id, &code.app).await.unwrap(), None);
+        assert_eq!(there.codes.latest(&[code.latest]).await.unwrap(), None);
+        assert_eq!(other.keys().await, Vec::<String>::new());
+
+        there.verify(&other, async || {}).await;
+        assert_eq!(other.keys().await.len(), rig.keys().await.len());
+        other.remove_keys().await;
+    });
+}
+
+/// On a server of its own: on the shared one, other tests would lose their scripts too.
+#[test]
+fn a_server_that_forgets_its_scripts_before_each_step_is_taught_them_again() {
+    RUNTIME.block_on(async {
+        let server = servers::Redis::start().await;
+        let rig = Rig::redis(&server.url(), now());
+        let (connection, forgotten) = (rig.connection().await, AtomicU32::new(0));
+        let forget = async || {
+            cmd("SCRIPT").arg("FLUSH").exec_async(&mut connection.clone()).await.unwrap();
+            forgotten.fetch_add(1, Ordering::Relaxed);
+        };
+
+        Stores::of(&rig).verify(&rig, forget).await;
+
+        assert_eq!(forgotten.into_inner(), 15);
+        let every_key: Vec<String> = cmd("KEYS").arg("*").query_async(&mut connection.clone()).await.unwrap();
+        let prefix = format!("{}:", rig.under().1);
+        assert!(every_key.iter().all(|key| key.starts_with(&prefix)), "{every_key:?}");
+    });
+}
+
+#[test]
+fn without_a_manual_clock_the_time_is_that_of_redis() {
+    on_redis(async |rig| {
+        let (url, prefix) = rig.under();
+        let redis = Redis::new(&config(url, prefix)).unwrap();
+        let throttle = RedisThrottle::new(redis.clone(), limits(&[(MINUTE, 1)], &[(HOUR, 5)]));
+        let (throttle, codes) = (Throttle::Redis(throttle), Codes::Redis(RedisCodes::new(redis.clone())));
+        let records = SendRecords::Redis(RedisRecords::new(redis));
+        let asker = Asker { number: vec!["number".into()], ip: vec!["ip".into()] };
+
+        let Decision::Granted(grant) = throttle.acquire(asker).await.unwrap() else { panic!() };
+        assert!((grant.at_ms - Clock::System.now_ms()).abs() < 5000);
+        assert_eq!(grant.next_ms, grant.at_ms + MINUTE);
+        assert!(throttle.release(&grant).await.unwrap());
+
+        // The time in the rig's clock means nothing here.
+        rig.pass(2 * TTL);
+        let code = NewCode { expires_ms: grant.at_ms + TTL, ..new_code(rig) };
+        let over = NewCode { id: VerificationId::random(), expires_ms: grant.at_ms - 1, ..new_code(rig) };
+        for (code, verdict) in [(&code, Verdict::Incorrect { checks_left: 4 }), (&over, Verdict::Expired)] {
+            codes.issue(code).await.unwrap();
+            assert_eq!(codes.check(&code.id, &code.app, &[]).await.unwrap(), verdict);
+        }
+
+        let claim = Stores::task(&code);
+        let Claimed::Granted(turn) = records.claim(&claim).await.unwrap() else { panic!() };
+        let life = turn.not_after.as_millisecond() - grant.at_ms;
+        assert!((TTL..TTL + 5000).contains(&life), "{life}");
+        assert_eq!(records.begin(&turn, LEASE).await.unwrap(), Begun::Yes(1));
+        let Claimed::Held(wait) = records.claim(&claim).await.unwrap() else { panic!() };
+        assert!(wait <= LEASE && wait + LEASE / 6 > LEASE, "{wait:?}");
+    });
+}
