@@ -3,6 +3,8 @@
 //! Expiry only collects garbage. A day after its end a record decides nothing any more, except that a late caller is no
 //! longer told what became of it.
 
+use std::time::Duration;
+
 use deadpool_redis::redis::cmd;
 use postrider_core::clock::from_millis;
 use postrider_core::codes::{NewCode, Verdict};
@@ -22,7 +24,7 @@ fn on_memory(case: impl AsyncFn(&Rig)) {
 }
 
 fn task(name: &str, not_after: Option<i64>) -> Claim {
-    let (window, lease) = (std::time::Duration::from_secs(300), std::time::Duration::from_secs(30));
+    let (window, lease) = (Duration::from_mins(5), Duration::from_secs(30));
     let (task, not_after) = (name.into(), not_after.map(from_millis));
     Claim { task, not_after, window, lease, resend: false, replays: 0 }
 }

@@ -38,9 +38,9 @@ enum Place {
 
 /// Runs a case on empty stores of each adapter. The last line of a failed test's output names the adapter.
 pub(crate) fn on_both(case: impl AsyncFn(&Rig)) {
-    println!("on memory");
+    eprintln!("on memory");
     RUNTIME.block_on(case(&Rig::memory(now())));
-    println!("on Redis");
+    eprintln!("on Redis");
     on_redis(case);
 }
 

@@ -18,12 +18,16 @@ use postrider_core::phone::PhoneNumber;
 use postrider_core::producer::Producer;
 use postrider_core::shutdown::Shutdown;
 use postrider_core::telemetry;
+use tokio::net::TcpSocket;
 
 use crate::auth::Apps;
 use crate::config::{HttpSettings, Plan, Settings, may_listen};
 use crate::routes;
 use crate::services::{Payload, Services, Work};
 
+/// Connections that wait to be accepted. The standard library's 128 are soon full, and who finds them full comes again
+/// a second later.
+const BACKLOG: u32 = 1024;
 /// How long the connections to the servers may take to close.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -106,9 +110,18 @@ async fn look(
 }
 
 /// Takes the port. Without apps only one that other machines cannot reach.
+///
+/// # Panics
+/// Outside of a Tokio runtime.
 pub fn bind(listen: SocketAddr, apps: &Apps) -> Result<TcpListener, RunError> {
     may_listen(listen, apps)?;
-    TcpListener::bind(listen).map_err(|source| RunError::Listen { listen, source })
+    let take = || {
+        let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(listen)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    take().map_err(|source| RunError::Listen { listen, source })
 }
 
 /// Serves HTTP until the soft stop, then finishes what runs; the hard stop drops it. `more` adds routes.
@@ -179,5 +192,73 @@ fn say(plan: &Plan) {
             queue.name = queue,
             "a classic queue may lose what waits in it when the broker is killed"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::web;
+    use postrider_core::seal::KeyRing;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::services::{Keys, TaskQueue};
+
+    fn in_memory() -> Services {
+        let (settings, clock, shutdown) = (Settings::embedded(), Clock::System, Shutdown::new());
+        let backends = Backends::memory(settings.limits().unwrap(), &clock, &shutdown);
+        Services {
+            producer: Producer::new(backends.broker.clone(), clock.clone(), "test"),
+            backends,
+            keys: Keys { pepper: KeyRing::ephemeral(), seal: KeyRing::ephemeral() },
+            apps: Apps::open(),
+            phone: settings.phone().unwrap(),
+            codes: settings.codes().unwrap(),
+            queue: TaskQueue { name: "sms".into(), payload: Payload::Sealed },
+            clock,
+            shutdown,
+            work: Work::here(),
+        }
+    }
+
+    async fn get(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_the_server_goes_on_until_it_is_stopped() {
+        let services = Arc::new(in_memory());
+        let listener = bind("127.0.0.1:0".parse().unwrap(), &services.apps).unwrap();
+        let address = listener.local_addr().unwrap();
+        let http = Settings::embedded().http.settings().unwrap();
+        let (metrics, shutdown) = (Metrics::install().unwrap(), services.shutdown.clone());
+        let panics = |config: &mut ServiceConfig| {
+            config.route("/panic", web::get().to(async || -> &'static str { panic!("on purpose") }));
+        };
+
+        let serving = serve(listener, http, services, metrics, panics);
+        let asking = async {
+            let (panicked, alive) = (get(address, "/panic").await, get(address, "/healthz").await);
+            shutdown.stop();
+            (panicked, alive)
+        };
+        let (served, (panicked, alive)) = tokio::join!(serving, asking);
+
+        served.unwrap();
+        assert!(panicked.starts_with("HTTP/1.1 500 "), "{panicked}");
+        assert!(panicked.contains(r#""code":"internal_error""#), "{panicked}");
+        assert!(alive.starts_with("HTTP/1.1 200 "), "{alive}");
+    }
+
+    #[tokio::test]
+    async fn without_apps_no_port_is_taken_that_others_can_reach() {
+        let error = bind("0.0.0.0:0".parse().unwrap(), &Apps::open()).unwrap_err();
+        assert!(error.to_string().starts_with("http.listen: "), "{error}");
     }
 }

@@ -159,7 +159,7 @@ impl ApiError {
             Self::QueueUnconfirmed { .. } => {
                 "If the code arrives it is good; if it does not, ask for a new one later.".into()
             }
-            Self::StoreUnavailable => "Nothing was sent and no code was compared.".into(),
+            Self::StoreUnavailable => "Nothing was sent. Make the request again later.".into(),
             Self::Internal => "The service's log says more.".into(),
         }
     }

@@ -36,6 +36,7 @@ impl Backends {
         shutdown: &Shutdown,
     ) -> Result<Self, ConfigError> {
         let redis = Redis::new(redis).map_err(|reason| ConfigError::key("redis.url", reason))?;
+        shutdown.spawn(redis.clone().watch(shutdown.soft().clone()));
         Ok(Self {
             broker: Broker::Amqp(AmqpBroker::start(amqp, topology, clock, shutdown)),
             throttle: Throttle::Redis(RedisThrottle::new(redis.clone(), limits)),

@@ -3,6 +3,9 @@
 //! A checkout from the pool costs two commands of its own, so connections are taken out of it and shared: each lane is
 //! one connection that any number of requests use at once, replaced through the pool when it breaks.
 
+mod arg;
+mod keys;
+
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +16,9 @@ use deadpool_redis::redis::{
 };
 use deadpool_redis::{Connection, Manager, Pool, PoolConfig, Runtime, Timeouts};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio_util::sync::CancellationToken;
+
+pub use arg::Arg;
 
 use crate::clock::{Clock, ManualClock, millis};
 
@@ -67,10 +73,6 @@ pub enum Eviction {
 /// A Lua script with the prelude in front.
 #[derive(Debug)]
 pub struct Script(RedisScript);
-
-/// An argument of a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arg(String);
 
 impl Script {
     /// From the text of a `.lua` file.
@@ -128,7 +130,7 @@ impl Redis {
             invocation.key(key);
         }
         for arg in args {
-            invocation.arg(&arg.0);
+            invocation.arg(arg.as_str());
         }
         let (lane, mut connection) = self.connection().await?;
         let answer = invocation.invoke_async(&mut connection).await;
@@ -161,27 +163,24 @@ impl Redis {
 
     /// The first argument of every script that needs the time.
     pub fn now_argument(&self) -> Arg {
-        Arg(self.0.manual.as_ref().map(|clock| clock.now_ms().to_string()).unwrap_or_default())
+        self.0.manual.as_ref().map(|clock| clock.now_ms().to_string()).unwrap_or_default().into()
     }
 
-    /// The key of the send times of a number or an address.
-    pub fn throttle_key(&self, hash: &str) -> String {
-        format!("{}:throttle:{hash}", self.0.prefix)
+    /// Pings every connection each second until `stop`, so that one that broke is replaced before a request meets it, and
+    /// readiness knows of a server that does not answer.
+    pub async fn watch(self, stop: CancellationToken) {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        while stop.run_until_cancelled(second.tick()).await.is_some() {
+            for _ in 0..self.0.lanes.len() {
+                if let Err(error) = self.ping().await {
+                    tracing::debug!(%error, "Redis does not answer a ping");
+                }
+            }
+        }
     }
 
-    /// The key of a verification.
-    pub fn verification_key(&self, id: &str) -> String {
-        format!("{}:verification:{id}", self.0.prefix)
-    }
-
-    /// The key of the newest verification of a number and purpose.
-    pub fn latest_key(&self, hash: &str) -> String {
-        format!("{}:latest:{hash}", self.0.prefix)
-    }
-
-    /// The key of the send record of a task.
-    pub fn send_key(&self, task: &str) -> String {
-        format!("{}:send:{task}", self.0.prefix)
+    fn prefix(&self) -> &str {
+        &self.0.prefix
     }
 
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
@@ -227,29 +226,5 @@ impl std::fmt::Debug for Inner {
             .field("prefix", &self.prefix)
             .field("lanes", &self.lanes.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl From<i64> for Arg {
-    fn from(number: i64) -> Self {
-        Self(number.to_string())
-    }
-}
-
-impl From<usize> for Arg {
-    fn from(number: usize) -> Self {
-        Self(number.to_string())
-    }
-}
-
-impl From<&str> for Arg {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl From<String> for Arg {
-    fn from(text: String) -> Self {
-        Self(text)
     }
 }

@@ -25,7 +25,7 @@ use crate::providers::{Class, Failure, Outcome, Provider, SendRequest};
 use crate::send_record::{Begun, Claim, Claimed, Finish, SendRecords, Turn};
 
 /// How long a task waits for a store that does not answer, or for a turn that was lost.
-const STORE_WAIT: Duration = Duration::from_secs(3);
+const STORE_WAIT: Duration = Duration::from_secs(2);
 /// How often finishing a record is tried.
 const FINISH_TRIES: u32 = 3;
 

@@ -51,7 +51,7 @@ impl Stores {
     }
 
     fn task(code: &NewCode) -> Claim {
-        let window = Duration::from_secs(300);
+        let window = Duration::from_mins(5);
         Claim { task: code.id.task_id(), not_after: None, window, lease: LEASE, resend: false, replays: 0 }
     }
 

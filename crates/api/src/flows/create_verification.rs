@@ -41,23 +41,34 @@ pub(crate) struct CreateVerification {
     pub(crate) ip: Option<IpAddr>,
 }
 
-/// See the module.
+/// See the module. Counts how it ended, also when nobody waits for the answer any more.
 pub(crate) async fn create_verification(
     services: Arc<Services>,
     request: CreateVerification,
 ) -> Result<Verification, ApiError> {
-    let grant = match services.backends.throttle.acquire(asker(&services, &request)).await? {
+    let created = create(&services, &request).await;
+    count(created.as_ref().map_or_else(ApiError::code, |_| "created"));
+    created
+}
+
+/// Counts the end of a request for a code.
+pub(crate) fn count(outcome: &'static str) {
+    metrics::counter!("postrider_verifications_total", "outcome" => outcome).increment(1);
+}
+
+async fn create(services: &Services, request: &CreateVerification) -> Result<Verification, ApiError> {
+    let grant = match services.backends.throttle.acquire(asker(services, request)).await? {
         Decision::Granted(grant) => grant,
         Decision::Denied { by, retry_after } => return Err(ApiError::Limited { by, retry_after }),
     };
     let code = Code::random();
-    let kept = new_code(&services, &request, &grant, &code);
+    let kept = new_code(services, request, &grant, &code);
     if let Err(error) = services.backends.codes.issue(&kept).await {
         // It may have been kept all the same, and would then hide an earlier code that did arrive.
-        undo(&services, &grant, &kept).await;
+        undo(services, &grant, &kept).await;
         return Err(error.into());
     }
-    match enqueue(&services, &request, &kept, &code).await {
+    match enqueue(services, request, &kept, &code).await {
         Ok(()) => Ok(view(kept)),
         Err(EnqueueError::Publish(PublishError::Unconfirmed(reason))) => {
             tracing::warn!(
@@ -71,12 +82,12 @@ pub(crate) async fn create_verification(
                 verification.id = %kept.id, %reason,
                 "a task was not published: nothing is sent, the code and its slots are taken back"
             );
-            undo(&services, &grant, &kept).await;
+            undo(services, &grant, &kept).await;
             Err(ApiError::QueueUnavailable)
         }
         Err(EnqueueError::Payload(error)) => {
             tracing::error!(verification.id = %kept.id, %error, "a task could not be written");
-            undo(&services, &grant, &kept).await;
+            undo(services, &grant, &kept).await;
             Err(ApiError::Internal)
         }
     }

@@ -8,7 +8,7 @@ mod purpose;
 
 pub(crate) use check_code::{CheckCode, check_code};
 pub(crate) use check_verification::{CheckVerification, check_verification};
-pub(crate) use create_verification::{CreateVerification, create_verification};
+pub(crate) use create_verification::{CreateVerification, count, create_verification};
 pub(crate) use get_verification::get_verification;
 pub(crate) use purpose::Purpose;
 

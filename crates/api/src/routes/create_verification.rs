@@ -23,29 +23,32 @@ pub(super) async fn create_verification(
     services: Data<Services>,
     http: Data<HttpSettings>,
 ) -> Answer {
-    let created = create(&request, body, &services, &http).await;
-    let outcome = created.as_ref().map_or_else(ApiError::code, |_| "created");
-    metrics::counter!("postrider_verifications_total", "outcome" => outcome).increment(1);
-    created.map_err(Problem::of_create)
+    let asked = asked(&request, body, &services, &http).await.inspect_err(|error| flows::count(error.code()));
+    let created = match asked {
+        Ok(asked) => {
+            let flow = flows::create_verification(services.clone().into_inner(), asked);
+            services.work.run(flow).await
+        }
+        Err(error) => Err(error),
+    };
+    let verification = created.map_err(Problem::of_create)?;
+    let mut response = HttpResponse::Created();
+    response.insert_header((LOCATION, format!("{VERIFICATIONS}/{}", verification.id)));
+    Ok(reply(response, verification))
 }
 
-async fn create(
+async fn asked(
     request: &HttpRequest,
     body: Payload,
-    services: &Data<Services>,
+    services: &Services,
     http: &HttpSettings,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<CreateVerification, ApiError> {
     let app = services.apps.authenticate(request.headers())?;
     let mut fields = input::read(request, body, http.request_timeout, &["to", "purpose", "signals"]).await?;
     let to = PhoneNumber::parse(&fields.text("to")?, app.default_region, &services.phone)?;
     let purpose = input::purpose(&mut fields)?;
     let ip = client_ip(&app, signalled_ip(&mut fields)?, request, http);
-    let asked = CreateVerification { app, to, purpose, ip };
-    let created = flows::create_verification(services.clone().into_inner(), asked);
-    let verification = services.work.run(created).await?;
-    let mut response = HttpResponse::Created();
-    response.insert_header((LOCATION, format!("{VERIFICATIONS}/{}", verification.id)));
-    Ok(reply(response, verification))
+    Ok(CreateVerification { app, to, purpose, ip })
 }
 
 fn signalled_ip(fields: &mut Fields) -> Result<Option<IpAddr>, ApiError> {

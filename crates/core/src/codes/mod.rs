@@ -16,7 +16,7 @@ use crate::redis::StoreError;
 use crate::verification::{DeliveryState, Status, Verification, VerificationId};
 
 /// How long a verification can still be read after its code ran out.
-pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
+pub const RETENTION: Duration = Duration::from_hours(24);
 
 /// Keeps codes. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use postrider_core::clock::{Clock, duration_from_millis, from_millis, millis};
 
 use super::{Begun, Claim, Claimed, Finish, MAX_STARTS, RETENTION, Turn};
@@ -61,7 +62,7 @@ impl MemoryRecords {
             records.by_task.retain(|_, record| record.kept_until > now);
         }
         let record = records.by_task.entry(claim.task.clone()).or_insert_with(|| {
-            let ends = claim.not_after.map_or(now + millis(claim.window), |end| end.as_millisecond());
+            let ends = claim.not_after.map_or(now + millis(claim.window), Timestamp::as_millisecond);
             let kept_until = ends.max(now) + millis(RETENTION);
             let (fence, starts, calls, replays) = (0, 0, 0, claim.replays);
             Record { state: State::New, ends, kept_until, fence, starts, calls, replays }

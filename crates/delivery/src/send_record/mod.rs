@@ -23,7 +23,7 @@ use postrider_core::redis::StoreError;
 pub use redis::RedisRecords;
 
 /// How long a record outlives its code.
-pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const RETENTION: Duration = Duration::from_hours(24);
 /// Starts without an end that make a task poison.
 pub const MAX_STARTS: u32 = 5;
 

@@ -31,6 +31,7 @@ pub(crate) async fn worker(settings: &Settings) -> Result<(), Failure> {
     let redis =
         Redis::new(&settings.redis.client()?).map_err(|reason| ConfigError::key("redis.url", reason))?;
     let shutdown = Shutdown::new();
+    shutdown.spawn(redis.clone().watch(shutdown.soft().clone()));
     shutdown.on_signals().context("cannot listen for signals")?;
     if let Some(listen) = settings.metrics_listen()? {
         metrics::serve(listen).with_context(|| format!("metrics.listen: cannot listen on {listen}"))?;

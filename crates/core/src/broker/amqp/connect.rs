@@ -9,6 +9,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::TopologyError;
 
+/// Largest frame, in bytes. The client library buffers 32 of them in each direction of each connection, which at the
+/// broker's offer of 128 KiB would be most of a worker's memory. Larger messages travel in several frames.
+const FRAME_MAX: u32 = 16 * 1024;
+
 /// How to reach the broker.
 #[derive(Debug, Clone)]
 pub struct AmqpConfig {
@@ -67,6 +71,7 @@ impl AmqpConfig {
 
     fn uri(&self) -> Result<AMQPUri, LinkError> {
         let mut uri: AMQPUri = self.url.expose_secret().parse().map_err(LinkError::Uri)?;
+        uri.query.frame_max = Some(FRAME_MAX);
         uri.query.heartbeat = Some(u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX));
         Ok(uri)
     }

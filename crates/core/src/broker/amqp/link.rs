@@ -23,6 +23,11 @@ impl Link {
         Self { connection, channel, order: Mutex::new(()) }
     }
 
+    /// Whether neither the connection nor the channel has ended.
+    pub(super) fn connected(&self) -> bool {
+        self.connection.status().connected() && self.channel.status().connected()
+    }
+
     /// Publishes and waits for the answer, without a limit of its own.
     pub(super) async fn publish(
         &self,

@@ -193,9 +193,12 @@ impl Publisher {
                 () = self.broken.notified() => return Err(LinkError::Unconfirmed),
                 // A queue was deleted while this connection was up.
                 () = self.returned.notified() => declare::ensure(&link.connection, topology, &self.config).await?,
-                event = events.next() => if let Some(Event::Error(error)) = event { return Err(error.into()) },
+                // Errors of other channels are told too, such as a look at a queue that is not there.
+                event = events.next() => if let Some(Event::Error(error)) = event && !link.connected() {
+                    return Err(error.into());
+                },
                 _ = tick.tick() => {
-                    if !link.channel.status().connected() {
+                    if !link.connected() {
                         return Err(LinkError::Ended("the publishing channel".into()));
                     }
                     if !self.confirmed_within(PROBE_EVERY, &self.clock) && !link.connection.status().blocked() {
