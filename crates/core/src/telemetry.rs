@@ -9,6 +9,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{ConfigError, LogFormat, LogSection};
 
+/// Whether logging could start so.
+pub fn check(section: &LogSection) -> Result<(), ConfigError> {
+    filter(&section.level).map(|_| ())
+}
+
 /// Starts logging. Call it once a process.
 pub fn init(section: &LogSection) -> Result<(), ConfigError> {
     let filter = filter(&section.level)?;

@@ -92,7 +92,8 @@ pub(crate) fn letter(
         None => (PLAIN, plain),
     };
     let text = |text: &str| Value::Str(text.to_owned());
-    let (id, task) = burial.headers.map_or(("", ""), |headers| (&headers.id, &headers.task));
+    // Where one header cannot be read, the others still say which message it is.
+    let plainly = |name: &str| text(&clipped(delivery.message.header(name).unwrap_or_default()));
     let expires = burial.headers.and_then(|headers| headers.expires);
     let not_after = reason.not_after.or(expires).map_or(Value::Void, |at| text(&format_instant(at)));
     let headers = [
@@ -100,8 +101,8 @@ pub(crate) fn letter(
         ("postrider-reason", text(&reason.code)),
         ("postrider-detail", text(&reason.detail)),
         ("postrider-queue", text(&delivery.queue)),
-        ("postrider-task", text(&clipped(task))),
-        ("postrider-id", text(&clipped(id))),
+        ("postrider-task", plainly("task")),
+        ("postrider-id", plainly("id")),
         ("postrider-retries", Value::I64(burial.headers.map_or(0, |headers| headers.retries.into()))),
         ("postrider-died-at", text(&format_instant(burial.at))),
         ("postrider-not-after", not_after),

@@ -11,7 +11,7 @@ use postrider_core::task::{Reason, RetryPolicy, TaskError};
 /// How long a message waits whose payload is newer than this worker, before it is looked at again.
 const NEWER_WAIT: Duration = Duration::from_secs(10);
 /// How long a newer message without an end of life is kept waiting before it is given up.
-const NEWER_LIMIT: Duration = Duration::from_secs(24 * 3600);
+const NEWER_LIMIT: Duration = Duration::from_hours(24);
 /// Waits below this are spent in memory: the delay ladder counts in whole seconds.
 const LADDER_FROM: Duration = Duration::from_secs(1);
 
@@ -138,6 +138,7 @@ fn between(earlier: Timestamp, later: Timestamp) -> Duration {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "an arrival takes the result of reading them")]
     fn headers(eta: Option<&str>, expires: Option<&str>) -> Result<TaskHeaders, HeaderError> {
         let instant = |text: Option<&str>| text.map(|text| text.parse().unwrap());
         Ok(TaskHeaders {
@@ -178,7 +179,7 @@ mod tests {
     #[test]
     fn what_nobody_here_can_run_is_buried_on_our_queues_and_left_to_its_owner_on_others() {
         let (good, bad) = (headers(None, None), Err(HeaderError::NoTask));
-        let on = |headers, owned, registered| on_arrival(&Arrival { owned, registered, ..arrival(headers) });
+        let on = |headers, owned, registered| on_arrival(&Arrival { registered, owned, ..arrival(headers) });
 
         assert!(matches!(on(&bad, true, false), OnArrival::Bury(reason) if reason.code == "undecodable"));
         assert!(matches!(on(&good, true, false), OnArrival::Bury(reason) if reason.code == "unknown_task"));
@@ -232,7 +233,7 @@ mod tests {
             AfterRun::Postpone(Duration::from_secs(9))
         );
         assert_eq!(after(TaskError::Interrupted), AfterRun::Requeue);
-        let asked = TaskError::Retry { reason: reason(), after: Some(Duration::from_secs(60)) };
+        let asked = TaskError::Retry { reason: reason(), after: Some(Duration::from_mins(1)) };
         assert!(matches!(after(asked), AfterRun::Retry { delay, .. } if delay.as_secs() == 60));
     }
 }

@@ -87,6 +87,12 @@ impl<S: Send + Sync + 'static> Executor<S> {
         let job =
             match arguments.and_then(|arguments| task.decode(arguments).map_err(|error| error.to_string())) {
                 Ok(job) => job,
+                // A payload of a later version, for example: too late is too late, whatever it says.
+                Err(_) if expired => {
+                    count(task, Ended::Expired.log((task.name(), &headers.id), begun));
+                    delivery.ack().await;
+                    return;
+                }
                 Err(detail) => {
                     count(task, "dead");
                     return self.settler.bury(delivery, &burial, &Reason::new("undecodable", detail)).await;

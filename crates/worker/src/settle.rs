@@ -79,7 +79,9 @@ impl Settler {
             "a task that is not registered here is forwarded to {to}: give our tasks a queue of their own"
         );
         metrics::counter!("postrider_unclaimed_total", "queue" => delivery.queue.to_string()).increment(1);
-        let message = delivery.message.clone();
+        let mut message = delivery.message.clone();
+        // The broker's own count of deliveries from this queue; everything else is the owner's.
+        message.headers.remove("x-delivery-count");
         self.replace(delivery, &Successor::at_once(to, message)).await;
     }
 

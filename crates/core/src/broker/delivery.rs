@@ -26,7 +26,8 @@ pub struct Delivery {
 
 #[derive(Debug)]
 pub(super) enum Acker {
-    Amqp(AmqpAcker),
+    /// Boxed: what the client library needs to settle a delivery is large.
+    Amqp(Box<AmqpAcker>),
     Memory(MemoryAcker),
 }
 

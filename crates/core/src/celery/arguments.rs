@@ -89,7 +89,7 @@ impl<'de> Deserializer<'de> for Call {
 /// One argument; its errors are rewritten so that they do not quote the value.
 struct Argument(Value);
 
-impl<'de> IntoDeserializer<'de, ArgumentsError> for Argument {
+impl IntoDeserializer<'_, ArgumentsError> for Argument {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

@@ -126,9 +126,9 @@ pub mod duration_text {
         let millis = duration.as_millis();
         let text = match millis {
             0 => "0s".to_owned(),
-            _ if millis % 3_600_000 == 0 => format!("{}h", millis / 3_600_000),
-            _ if millis % 60_000 == 0 => format!("{}m", millis / 60_000),
-            _ if millis % 1000 == 0 => format!("{}s", millis / 1000),
+            _ if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
+            _ if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
+            _ if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
             _ => format!("{millis}ms"),
         };
         serializer.serialize_str(&text)
@@ -173,7 +173,7 @@ mod tests {
         let settings = load_with(Some("2"), "").unwrap();
 
         assert_eq!(settings.http.port, 2);
-        assert_eq!(settings.http.timeout, Duration::from_secs(300));
+        assert_eq!(settings.http.timeout, Duration::from_mins(5));
         assert_eq!(*settings.http.proxies, ["a"]);
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{ConfigError, credentials_folder, duration_text};
 use crate::broker::AmqpConfig;
 use crate::broker::topology::QueueType;
-use crate::redis::RedisConfig;
+use crate::redis::{Redis, RedisConfig};
 use crate::seal::KeyRing;
 
 /// `[redis]`.
@@ -108,12 +108,15 @@ impl RedisSection {
         if !(1..=64).contains(&self.connections) {
             return Err(ConfigError::key("redis.connections", "must be 1 to 64"));
         }
-        Ok(RedisConfig {
+        let config = RedisConfig {
             url: self.url.clone(),
             prefix: self.prefix.clone(),
             connections: self.connections,
             timeout: positive("redis.timeout", self.timeout)?,
-        })
+        };
+        // Connects nowhere yet; an address that cannot be read is found here.
+        Redis::new(&config).map_err(|reason| ConfigError::key("redis.url", reason))?;
+        Ok(config)
     }
 }
 

@@ -24,7 +24,7 @@ pub struct RetryPolicy {
 impl RetryPolicy {
     /// Waits `base × 2^n` before retry `n` (from 0), at most 10 minutes as in Celery; three retries, no jitter.
     pub const fn exponential(base: Duration) -> Self {
-        Self { base, cap: Duration::from_secs(600), max_retries: 3, jitter: false }
+        Self { base, cap: Duration::from_mins(10), max_retries: 3, jitter: false }
     }
 
     /// No second try.

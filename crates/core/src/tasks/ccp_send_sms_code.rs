@@ -16,8 +16,8 @@ pub struct CcpSendSmsCode {
     /// The number as the shop writes it; national numbers are China's.
     #[serde(deserialize_with = "text_or_number")]
     pub mobile: String,
-    /// The code, as the shop made it.
-    #[serde(deserialize_with = "text_or_number")]
+    /// The code, as the shop made it. Shops that shortened the parameter's name call it `code`.
+    #[serde(alias = "code", deserialize_with = "text_or_number")]
     pub sms_code: String,
 }
 
@@ -80,7 +80,10 @@ mod tests {
         let keywords = Arguments { args: vec![json!(13_800_138_000_u64)], kwargs: serde_json::Map::new() };
         let mut mixed = keywords.clone();
         mixed.kwargs.insert("sms_code".into(), json!("012345"));
+        let mut short = keywords.clone();
+        short.kwargs.insert("code".into(), json!("012345"));
         assert_eq!(mixed.decode::<CcpSendSmsCode>().unwrap(), task);
+        assert_eq!(short.decode::<CcpSendSmsCode>().unwrap(), task);
         assert_eq!(written.decode::<CcpSendSmsCode>().unwrap(), task);
     }
 

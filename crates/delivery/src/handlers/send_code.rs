@@ -17,6 +17,10 @@ impl Run<Services> for SendCode {
         let sealed = match self.open(&services.keys) {
             Ok(sealed) => sealed,
             // In the middle of a key rotation another worker may hold it; the code's end of life bounds the wait.
+            Err(OpenError::UnknownKey(_)) if self.not_after <= context.now => {
+                services.write_back(&self.verification, DeliveryState::Expired).await;
+                return Err(TaskError::Expired);
+            }
             Err(error @ OpenError::UnknownKey(_)) => {
                 tracing::error!(task.id = %context.id, %error, "this worker cannot open a task: give it the key");
                 return Err(TaskError::Snooze(KEY_WAIT));

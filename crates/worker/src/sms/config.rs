@@ -10,6 +10,7 @@ use postrider_core::clock::Clock;
 use postrider_core::config::{
     AmqpSection, ConfigError, KeysSection, LogSection, QueueSection, RedisSection, duration_text, load,
 };
+use postrider_core::telemetry;
 use postrider_delivery::providers::config::{DEFAULT_TOML, ProviderConfigError, ProvidersConfig, SmsConfig};
 use postrider_delivery::providers::{self, Provider};
 use postrider_delivery::send::SendPolicy;
@@ -102,6 +103,7 @@ impl Settings {
         self.keys.seal()?;
         self.amqp()?;
         self.redis.client()?;
+        telemetry::check(&self.log)?;
         self.metrics_listen()?;
         self.provider().map(|_| ())
     }

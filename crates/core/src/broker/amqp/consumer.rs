@@ -140,7 +140,7 @@ impl Session {
             let delivery = item.ok_or_else(|| LinkError::Ended(queue.to_string()))??;
             let redelivered = delivery.redelivered;
             let (message, acker) = AmqpAcker::split(delivery);
-            place.send(Delivery { queue, redelivered, message, acker: Acker::Amqp(acker) });
+            place.send(Delivery { queue, redelivered, message, acker: Acker::Amqp(Box::new(acker)) });
         }
         self.live.store(false, Ordering::SeqCst);
         for one in &subscribed {

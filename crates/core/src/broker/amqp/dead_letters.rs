@@ -38,7 +38,12 @@ impl DeadLetters {
         Ok(got.map(|got| {
             let redelivered = got.delivery.redelivered;
             let (message, acker) = AmqpAcker::split(got.delivery);
-            Delivery { queue: self.queue.as_str().into(), redelivered, message, acker: Acker::Amqp(acker) }
+            Delivery {
+                queue: self.queue.as_str().into(),
+                redelivered,
+                message,
+                acker: Acker::Amqp(Box::new(acker)),
+            }
         }))
     }
 

@@ -115,7 +115,8 @@ impl Look<'_> {
             Found::There if object.owned() && self.config.declare => {
                 self.declare(object, false).await.map(|_| 0)
             }
-            Found::There => Ok(0),
+            // Without the right to look there is no telling: the first publish or consume will say.
+            Found::There | Found::NotAllowed => Ok(0),
             Found::Missing if self.config.declare => match self.declare(object, false).await? {
                 Found::There => {
                     tracing::debug!("created {}", object.describe());
@@ -123,8 +124,6 @@ impl Look<'_> {
                 }
                 Found::Missing | Found::NotAllowed => Err(TopologyError::Missing(object.describe()).into()),
             },
-            // Without the right to look there is no telling: the first publish or consume will say.
-            Found::NotAllowed => Ok(0),
             Found::Missing => Err(TopologyError::Missing(object.describe()).into()),
         }
     }

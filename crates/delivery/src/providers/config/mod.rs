@@ -180,7 +180,7 @@ pub struct YunTongXunConfig {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_LEASE: Duration = Duration::from_secs(1);
-const MAX_WINDOW: Duration = Duration::from_secs(600);
+const MAX_WINDOW: Duration = Duration::from_mins(10);
 
 /// Builds the chosen provider, having checked all of its table. Reads the secret's file, if one is named.
 pub fn build(
@@ -201,7 +201,7 @@ impl Default for SmsConfig {
             provider: ProviderKind::default(),
             policy: UnknownPolicy::default(),
             lease: Duration::from_secs(15),
-            window: Duration::from_secs(300),
+            window: Duration::from_mins(5),
         }
     }
 }
