@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     servers::Proc,
-    worker::{PATIENCE, Setup},
+    worker::{Output, PATIENCE, Setup, ended},
 };
 
 /// The secret key of the app `shop`.
@@ -94,8 +94,20 @@ impl ApiSetup {
         self
     }
 
+    /// Takes a setting out.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.settings.remove(key);
+        self
+    }
+
     /// Starts the binary with that configuration and more arguments.
     pub fn spawn(&self, args: &[&str]) -> Proc {
+        self.spawn_with(args, &[])
+    }
+
+    /// The same with settings in the environment.
+    pub fn spawn_with(&self, args: &[&str], env: &[(&str, &str)]) -> Proc {
         let mut toml = String::new();
         for (key, value) in &self.settings {
             writeln!(toml, "{key} = {value}").expect("a text takes all");
@@ -105,19 +117,18 @@ impl ApiSetup {
         }
         fs::write(&self.file, toml).expect("the temp folder is writable");
         let config = ["--config".to_owned(), self.file.to_string_lossy().into_owned()];
-        let env: [(&str, &str); 0] = [];
-        Proc::start("postrider-api", config.into_iter().chain(args.iter().map(|arg| (*arg).to_owned())), env)
+        let args = config.into_iter().chain(args.iter().map(|arg| (*arg).to_owned()));
+        Proc::start("postrider-api", args, env.iter().copied())
+    }
+
+    /// Runs a command, or a start that is refused, to its end.
+    pub async fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+        ended(self.spawn_with(args, env)).await
     }
 
     /// Starts an api and waits until it listens.
     pub async fn listening(&self) -> Api {
-        let mut process = self.spawn(&[]);
-        let line = process.wait_for_line(|line| line.contains("listening on http://"), PATIENCE).await;
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
-        let address = address.expect("the line names the address").to_owned();
-        let client = reqwest::Client::builder().timeout(PATIENCE).pool_max_idle_per_host(0).build();
-        let key = (!self.apps.is_empty()).then(|| SECRET_KEY.to_owned());
-        Api { process, address, client: client.expect("a plain client"), key }
+        Api::of(self.spawn(&[]), (!self.apps.is_empty()).then_some(SECRET_KEY)).await
     }
 
     /// Starts an api and waits until it is ready.
@@ -129,6 +140,25 @@ impl ApiSetup {
 }
 
 impl Api {
+    /// A process that says where it listens, asked with that key.
+    pub async fn of(mut process: Proc, key: Option<&str>) -> Self {
+        let line = process.wait_for_line(|line| line.contains("listening on http://"), PATIENCE).await;
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let address = address.expect("the line names the address").to_owned();
+        let client = reqwest::Client::builder().timeout(PATIENCE).pool_max_idle_per_host(0).build();
+        let client = client.expect("a plain client");
+        Self { process, address, client, key: key.map(str::to_owned) }
+    }
+
+    /// Stops it, and checks that it ends well. Returns what it printed.
+    pub async fn finish(mut self) -> String {
+        self.process.sigterm();
+        let Output { status, text } = ended(self.process).await;
+        assert_eq!(status.code(), Some(0), "the api did not stop in order:\n{text}");
+        assert!(!text.contains("panicked"), "{text}");
+        text
+    }
+
     /// The same api, asked with another key or none.
     #[must_use]
     pub fn with_key(mut self, key: Option<&str>) -> Self {

@@ -98,6 +98,7 @@ fn read_properties(captured: &Value) -> BasicProperties {
             "content_encoding" => properties.with_content_encoding(text.into()),
             "correlation_id" => properties.with_correlation_id(text.into()),
             "reply_to" => properties.with_reply_to(text.into()),
+            "message_id" => properties.with_message_id(text.into()),
             "expiration" => properties.with_expiration(text.into()),
             "delivery_mode" => properties.with_delivery_mode(number),
             "priority" => properties.with_priority(number),

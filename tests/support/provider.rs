@@ -4,6 +4,7 @@
 //! signature is wrong is answered 401. What an answer means for the people is counted as a real receiver's owner would:
 //! [`Provider::texts`] are the SMS that went out.
 
+mod answer;
 mod http;
 
 use std::{
@@ -24,26 +25,11 @@ use tokio::{
     time::timeout,
 };
 
-use self::http::Received;
+pub use self::answer::Answer;
+use self::{answer::Reply, http::Received};
 
 /// The secret that a worker signs with for this double.
 pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-/// How a request is answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    reply: Reply,
-    retry_after: Option<u64>,
-    held: bool,
-    latency: Duration,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Reply {
-    Status(u16, String),
-    Silence,
-    HangUp,
-}
 
 /// A request that came.
 #[derive(Debug, Clone)]
@@ -85,63 +71,6 @@ struct Log {
     /// Of the requests, by their places, those that a real receiver would have sent.
     taken: Vec<usize>,
     badly_signed: usize,
-}
-
-impl Answer {
-    /// Taken: 200.
-    pub fn taken() -> Self {
-        Self::status(200)
-    }
-
-    /// That status; a 2xx is taken.
-    pub fn status(status: u16) -> Self {
-        Self::body(status, "{}")
-    }
-
-    /// That status and JSON.
-    pub fn body(status: u16, json: &str) -> Self {
-        Self {
-            reply: Reply::Status(status, json.into()),
-            retry_after: None,
-            held: false,
-            latency: Duration::ZERO,
-        }
-    }
-
-    /// Takes the message and never answers.
-    pub fn silence() -> Self {
-        Self { reply: Reply::Silence, retry_after: None, held: false, latency: Duration::ZERO }
-    }
-
-    /// Takes the message and closes the connection without an answer.
-    pub fn hang_up() -> Self {
-        Self { reply: Reply::HangUp, retry_after: None, held: false, latency: Duration::ZERO }
-    }
-
-    /// With `Retry-After`.
-    #[must_use]
-    pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
-        self
-    }
-
-    /// Waits for [`Provider::release`] first.
-    #[must_use]
-    pub fn held(mut self) -> Self {
-        self.held = true;
-        self
-    }
-
-    /// Answers only after this time, as a provider far away does.
-    #[must_use]
-    pub fn after(mut self, latency: Duration) -> Self {
-        self.latency = latency;
-        self
-    }
-
-    fn takes(&self) -> bool {
-        !matches!(self.reply, Reply::Status(status, _) if !(200..300).contains(&status))
-    }
 }
 
 impl Provider {

@@ -165,7 +165,7 @@ impl Setup {
     /// Starts a worker and waits until it consumes.
     pub async fn start(&self) -> Proc {
         let mut worker = self.spawn::<&str>([], NO_ENV);
-        worker.wait_for_line(|line| line.contains("consuming queues="), PATIENCE).await;
+        worker.wait_for_line(|line| line.contains("consuming") && line.contains(&self.queue), PATIENCE).await;
         worker
     }
 

@@ -49,3 +49,24 @@ async fn a_code_that_ran_out_is_not_sent_and_its_verification_says_so() {
     setup.finish(worker).await;
     assert!(provider.requests().is_empty());
 }
+
+#[tokio::test]
+async fn a_json_log_is_an_object_a_line_and_shows_neither_code_nor_number() {
+    let provider = Provider::start().await;
+    let setup = Setup::new("json").provider(&provider).text("log.format", "json").text("log.level", "trace");
+    let worker = setup.start().await;
+    let verification = setup.issue("+8613912345678", "867530", LIFE).await;
+    let producer = setup.producer(Topology::default()).await;
+
+    let task = Signature::new(verification.task(&setup.keys())).queue(&setup.queue);
+    let id = producer.enqueue(task).await.unwrap();
+    provider.wait_for(1, SOON).await;
+
+    let log = setup.finish(worker).await;
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let succeeded = lines.iter().find(|line| line["message"] == "task succeeded").expect(&log);
+    assert_eq!(succeeded["task.id"], id.as_str());
+    assert!(succeeded["duration_ms"].is_u64(), "{succeeded}");
+    assert!(!log.contains("13912345678") && !log.contains("867530"), "{log}");
+}

@@ -4,7 +4,7 @@ use std::fs;
 
 use postrider_tests::{
     provider::{Provider, SECRET},
-    worker::{Output, Setup, ended},
+    worker::{Output, PATIENCE, Setup, ended},
 };
 use serde_json::Value;
 
@@ -146,6 +146,18 @@ async fn classic_queues_come_with_a_sentence_on_what_they_may_lose() {
 
     assert!(printed.contains("may lose retries that wait in the delay queues"), "{printed}");
     assert!(!quorum.contains("may lose"), "{quorum}");
+}
+
+#[tokio::test]
+async fn a_worker_on_classic_queues_says_so_when_it_starts() {
+    // No broker: the queues of the shared one are quorum, and the sentence comes first.
+    let closed = format!("amqp://127.0.0.1:{}/%2f", postrider_tests::servers::free_port());
+    let setup = Setup::new("classic").text("topology.queue_type", "classic").text("amqp.url", &closed);
+
+    let mut worker = setup.spawn::<&str>([], NO_ENV);
+
+    let says = |line: &str| line.contains("WARN") && line.contains("may lose retries");
+    worker.wait_for_line(says, PATIENCE).await;
 }
 
 /// What `config dump` shows with these flags and this environment.

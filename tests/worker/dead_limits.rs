@@ -42,5 +42,8 @@ async fn a_full_dead_letter_queue_drops_its_oldest_counts_it_and_holds_nothing_u
         assert!(metrics.lines().any(|shown| shown == line), "{line} in {metrics}");
     }
     assert!(metrics.contains(r#"postrider_dead_letters_total{reason="unknown_task"} 5"#), "{metrics}");
+    let dropped = setup.dead(&["drop", "--all"]).await;
+    assert!(dropped.status.success() && dropped.text.contains("3 dropped"), "{}", dropped.text);
+    assert_eq!(amqp.ready("sms.dead").await, Some(0));
     setup.finish(worker).await;
 }

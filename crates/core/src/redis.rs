@@ -151,7 +151,9 @@ impl Redis {
                 None => Eviction::Unknown,
             }),
             // A user who may not ask is told so; a server that is down is something else.
-            Err(StoreError::Unavailable(text)) if text.to_ascii_uppercase().contains("NOPERM") => Ok(Eviction::Unknown),
+            Err(StoreError::Unavailable(text)) if text.to_ascii_uppercase().contains("NOPERM") => {
+                Ok(Eviction::Unknown)
+            }
             Err(error) => Err(error),
         }
     }

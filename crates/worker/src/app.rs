@@ -116,8 +116,10 @@ impl<S: Send + Sync + 'static> Worker<S> {
             "worker drains: it takes nothing more and finishes what runs"
         );
         let drained = tokio::select! {
-            drained = pool.drained(options.drain_timeout) => drained,
+            // First, because tasks that are given back leave the pool empty too.
+            biased;
             () = shutdown.hard().cancelled() => false,
+            drained = pool.drained(options.drain_timeout) => drained,
         };
         if !drained {
             tracing::warn!(running = pool.running(), "worker gives running tasks back to their queues");

@@ -150,6 +150,27 @@ fn an_end_of_any_kind_forgets_the_starts_before_it() {
 }
 
 #[test]
+fn a_call_that_was_called_unknown_has_come_to_an_end() {
+    on_both(async |rig| {
+        let records = rig.records();
+        let stop = claim(rig, "task");
+        for _ in 1..MAX_STARTS {
+            granted(&records, &stop).await;
+        }
+        begun(&records, &stop).await;
+        rig.pass(LEASE_MS);
+
+        assert_eq!(records.claim(&stop).await.unwrap(), Claimed::Unknown);
+
+        let again = Claim { resend: true, ..stop };
+        for _ in 0..MAX_STARTS {
+            granted(&records, &again).await;
+        }
+        assert_eq!(records.claim(&again).await.unwrap(), Claimed::Poison(again.not_after.unwrap()));
+    });
+}
+
+#[test]
 fn the_last_start_may_still_end_after_the_task_was_called_poison() {
     on_both(async |rig| {
         let records = rig.records();

@@ -119,14 +119,11 @@ impl Topology {
         self.celery_layout(name, Table::new(), false)
     }
 
-    /// The queue for tasks that were found on a foreign queue and that nobody here can run.
+    /// The queue for tasks that were found on a foreign queue and that nobody here can run. Made as Celery would, so that
+    /// `celery worker -Q <queue>.unclaimed` takes it as it is.
     #[must_use]
-    pub fn unclaimed_queue(self, foreign: &str, kind: QueueType) -> Self {
-        let arguments = match kind {
-            QueueType::Classic => Table::new(),
-            QueueType::Quorum => table([("x-queue-type", "quorum".into())]),
-        };
-        self.celery_layout(&unclaimed(foreign), arguments, true)
+    pub fn unclaimed_queue(self, foreign: &str) -> Self {
+        self.foreign_queue(&unclaimed(foreign))
     }
 
     /// The dead-letter queue. On RabbitMQ 4 a quorum queue without a delivery limit has one of 20, and every look with

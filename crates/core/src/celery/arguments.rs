@@ -17,8 +17,11 @@ use super::body::Arguments;
 #[error("the arguments do not fit the task: {0}")]
 pub struct ArgumentsError(String);
 
-pub(super) fn decode<T: DeserializeOwned>(arguments: Arguments) -> Result<T, ArgumentsError> {
-    T::deserialize(Call(arguments))
+impl Arguments {
+    /// Reads the payload: positional arguments fill a struct's fields in their order, keyword arguments by name.
+    pub fn decode<T: DeserializeOwned>(self) -> Result<T, ArgumentsError> {
+        T::deserialize(Call(self))
+    }
 }
 
 struct Call(Arguments);

@@ -4,10 +4,9 @@
 //! unchanged.
 
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::arguments::{self, ArgumentsError};
 use crate::broker::message::Message;
 
 /// Largest body that is decoded. A task's arguments are far below it; more is a mistake or an attack.
@@ -80,11 +79,6 @@ impl Arguments {
     pub fn write(&self) -> Vec<u8> {
         let embed = json!({"callbacks": null, "errbacks": null, "chain": null, "chord": null});
         json!([self.args, self.kwargs, embed]).to_string().into_bytes()
-    }
-
-    /// Reads the payload: positional arguments fill a struct's fields in their order, keyword arguments by name.
-    pub fn decode<T: DeserializeOwned>(self) -> Result<T, ArgumentsError> {
-        arguments::decode(self)
     }
 }
 

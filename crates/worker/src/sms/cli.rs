@@ -1,13 +1,14 @@
 //! The command line, and the exit code of what it asks for.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use postrider_core::config::{ConfigError, EX_CONFIG};
+use clap::{Parser, Subcommand};
+use postrider_core::config::EX_CONFIG;
 use tokio::runtime::Builder;
 
+use super::answer::{Failure, print};
 use super::config::Settings;
+use super::flags::Flags;
 use super::{dead_letters, run, topology};
 
 /// Consumes SMS tasks and sends them through a provider.
@@ -18,26 +19,6 @@ pub(crate) struct Cli {
     flags: Flags,
     #[command(subcommand)]
     command: Option<Command>,
-}
-
-/// Flags that stand above the configuration file and the environment.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Flags {
-    /// The configuration file (TOML). `config default` prints the manual.
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// How many tasks run at once.
-    #[arg(short = 'c', long, global = true, value_name = "N")]
-    pub concurrency: Option<usize>,
-    /// The least level that is logged: error, warning, info, debug.
-    #[arg(short = 'l', long = "loglevel", global = true, value_name = "LEVEL")]
-    pub level: Option<String>,
-    /// The queues to consume, with commas between them.
-    #[arg(short = 'Q', long, global = true, value_delimiter = ',', value_name = "QUEUES")]
-    pub queues: Option<Vec<String>>,
-    /// The node name; %h is the host name.
-    #[arg(short = 'n', long = "hostname", global = true, value_name = "NAME")]
-    pub name: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,17 +42,6 @@ enum ConfigCommand {
     Dump,
     /// Prints the commented defaults.
     Default,
-}
-
-/// How a command failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    /// The configuration: exit code 78.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Anything else: exit code 1.
-    #[error("{0:#}")]
-    Other(#[from] anyhow::Error),
 }
 
 /// Does what was asked, and says how it went.
@@ -110,12 +80,6 @@ fn obey(cli: Cli) -> Result<(), Failure> {
         Some(Command::Topology(command)) => runtime.block_on(topology::command(&settings, command)),
         Some(Command::Dead(command)) => runtime.block_on(dead_letters::command(&settings, command)),
     }
-}
-
-/// A command's answer.
-#[expect(clippy::print_stdout, reason = "the answer of a command")]
-pub(crate) fn print(text: &str) {
-    println!("{text}");
 }
 
 #[expect(clippy::print_stderr, reason = "the last words of a command; logging may not have started")]

@@ -17,7 +17,7 @@ use postrider_delivery::send::SendPolicy;
 use postrider_worker::{Options, WorkQueue};
 use serde::{Deserialize, Serialize};
 
-use super::cli::Flags;
+use super::flags::Flags;
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -143,7 +143,7 @@ impl Settings {
             topology = if queue.owned {
                 topology.work_queue(&queue.name, queue.kind.unwrap_or(kind))
             } else {
-                topology.foreign_queue(&queue.name).unclaimed_queue(&queue.name, kind)
+                topology.foreign_queue(&queue.name).unclaimed_queue(&queue.name)
             };
         }
         topology.delay_ladder(kind, self.queues.iter().map(|queue| queue.name.as_str()))

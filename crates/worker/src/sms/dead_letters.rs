@@ -10,7 +10,7 @@ use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
 use postrider_worker::DeadLetter;
 
-use super::cli::{Failure, print};
+use super::answer::{Failure, print};
 use super::config::Settings;
 
 #[derive(Debug, Clone, Subcommand)]

@@ -16,7 +16,7 @@ use postrider_delivery::send::Services;
 use postrider_delivery::send_record::{RedisRecords, SendRecords};
 use postrider_worker::Worker;
 
-use super::cli::Failure;
+use super::answer::Failure;
 use super::config::Settings;
 
 /// Runs the worker until it is stopped.

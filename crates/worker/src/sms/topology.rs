@@ -5,7 +5,7 @@ use postrider_core::broker::message::Value;
 use postrider_core::broker::topology::{Destination, Topology};
 use postrider_core::broker::{TopologyError, check_topology};
 
-use super::cli::{Failure, print};
+use super::answer::{Failure, print};
 use super::config::Settings;
 
 #[derive(Debug, Clone, Copy, Subcommand)]

@@ -42,7 +42,7 @@ enum Found {
     NotAllowed,
 }
 
-/// Looks at the topology, and with `apply` creates what is missing. Connects for it.
+/// Looks at the topology, arguments included, and with `apply` creates what is missing. Connects for it.
 pub async fn check_topology(
     config: &AmqpConfig,
     topology: &Topology,
@@ -51,7 +51,8 @@ pub async fn check_topology(
     let config = AmqpConfig { declare: apply, ..config.clone() };
     let told = |error: LinkError| TopologyError::from(&error);
     let connection = config.connect("topology").await.map_err(told)?;
-    let checked = ensure(&connection, topology, &config).await.map_err(told);
+    let look = Look { connection: &connection, config: &config, compare: true, channel: None };
+    let checked = look.go_through(topology).await.map_err(told);
     close(&connection, config.connect_timeout).await;
     checked
 }
@@ -62,26 +63,14 @@ pub(super) async fn ensure(
     topology: &Topology,
     config: &AmqpConfig,
 ) -> Result<(), LinkError> {
-    let mut look = Look { connection, config, channel: None };
-    let mut created = 0;
-    for exchange in &topology.exchanges {
-        created += look.make_sure(Object::Exchange(exchange)).await?;
-    }
-    for queue in &topology.queues {
-        created += look.make_sure(Object::Queue(queue)).await?;
-    }
-    if config.declare {
-        look.bind_all(&topology.bindings).await?;
-    }
-    if created > 0 {
-        tracing::info!(created, "created the exchanges and queues that were missing");
-    }
-    Ok(())
+    Look { connection, config, compare: config.declare, channel: None }.go_through(topology).await
 }
 
 struct Look<'a> {
     connection: &'a Connection,
     config: &'a AmqpConfig,
+    /// Whether what is there is declared again, which changes nothing and tells whether its arguments are ours.
+    compare: bool,
     /// Used until a look fails: the broker closes the channel of a look that fails.
     channel: Option<Channel>,
 }
@@ -109,12 +98,27 @@ impl Object<'_> {
 }
 
 impl Look<'_> {
+    async fn go_through(mut self, topology: &Topology) -> Result<(), LinkError> {
+        let mut created = 0;
+        for exchange in &topology.exchanges {
+            created += self.make_sure(Object::Exchange(exchange)).await?;
+        }
+        for queue in &topology.queues {
+            created += self.make_sure(Object::Queue(queue)).await?;
+        }
+        if self.config.declare {
+            self.bind_all(&topology.bindings).await?;
+        }
+        if created > 0 {
+            tracing::info!(created, "created the exchanges and queues that were missing");
+        }
+        Ok(())
+    }
+
     /// How many objects were created: one or none.
     async fn make_sure(&mut self, object: Object<'_>) -> Result<u32, LinkError> {
         match self.declare(object, true).await? {
-            Found::There if object.owned() && self.config.declare => {
-                self.declare(object, false).await.map(|_| 0)
-            }
+            Found::There if object.owned() && self.compare => self.declare(object, false).await.map(|_| 0),
             // Without the right to look there is no telling: the first publish or consume will say.
             Found::There | Found::NotAllowed => Ok(0),
             Found::Missing if self.config.declare => match self.declare(object, false).await? {
