@@ -84,6 +84,7 @@ async fn an_earlier_code_that_did_arrive_is_the_newest_again() {
     let approved = check_number(&api, NUMBER, &code).await;
     assert_eq!((approved.status, approved.id()), (200, &*first), "{}", approved.text);
     api.finish().await;
+    setup.clean_up().await;
 }
 
 #[tokio::test]

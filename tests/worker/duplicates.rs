@@ -17,7 +17,7 @@ const COPIES: usize = 20;
 #[tokio::test]
 async fn ten_copies_of_a_message_are_one_sms() {
     let provider = Provider::start().await;
-    let setup = Setup::new("copies").provider(&provider);
+    let setup = Setup::new("copies").provider(&provider).text("sms.lease", "6s");
     let mut worker = setup.start().await;
     let amqp = setup.amqp().await;
     let id = fresh_id();

@@ -5,7 +5,6 @@ use std::time::Duration;
 use postrider_core::clock::{from_millis, millis};
 use postrider_delivery::send_record::{Begun, Claim, Claimed, Finish, Turn};
 use proptest::collection::vec;
-use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof};
 use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
@@ -107,9 +106,15 @@ fn schedule(resend: bool) -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn step(resend: bool, finishes: u32) -> impl Strategy<Value = Step> {
-    let not_after = option::of(select(vec![HOUR, 5 * MINUTE, MINUTE, 1, 0, -1, -48 * HOUR]));
+    // The first claim decides the end of a task, and one that ends at once is of little use.
+    let not_after = prop_oneof![
+        6 => Just(None),
+        6 => select(vec![Some(HOUR), Some(5 * MINUTE), Some(MINUTE)]),
+        1 => select(vec![Some(1), Some(0), Some(-1), Some(-48 * HOUR)]),
+    ];
+    let window = prop_oneof![8 => select(vec![5 * MINUTE, HOUR]), 1 => select(vec![1, 0])];
     let resend = if resend { any::<bool>().boxed() } else { Just(false).boxed() };
-    let claim = (0..TASKS, not_after, select(vec![5 * MINUTE, HOUR, 1, 0]), resend, 0..3_u32);
+    let claim = (0..TASKS, not_after, window, resend, 0..3_u32);
     let finish = prop_oneof![
         1 => Just(Finish::Sent),
         4 => Just(Finish::Waiting),

@@ -2,7 +2,7 @@
 
 use postrider_delivery::send_record::{Begun, Claim, Claimed, Finish, MAX_STARTS};
 
-use super::{LEASE, LEASE_MS, LIFE, begun, claim, granted};
+use super::{LEASE, LEASE_MS, LIFE, abandoned, begun, claim, granted};
 use crate::rig::on_both;
 
 fn dead(claim: &Claim, reason: &str) -> Claimed {
@@ -96,7 +96,7 @@ fn a_task_that_was_started_five_times_without_an_end_is_poison() {
         let records = rig.records();
         let claim = claim(rig, "task");
         for _ in 0..MAX_STARTS {
-            granted(&records, &claim).await;
+            abandoned(rig, &records, &claim).await;
         }
 
         assert_eq!(records.claim(&claim).await.unwrap(), Claimed::Poison(claim.not_after.unwrap()));
@@ -105,7 +105,7 @@ fn a_task_that_was_started_five_times_without_an_end_is_poison() {
         // An operator's replay gives it five more.
         let replayed = Claim { replays: 1, ..claim };
         for _ in 0..MAX_STARTS {
-            granted(&records, &replayed).await;
+            abandoned(rig, &records, &replayed).await;
         }
         assert_eq!(records.claim(&replayed).await.unwrap(), Claimed::Poison(replayed.not_after.unwrap()));
     });
@@ -136,13 +136,13 @@ fn an_end_of_any_kind_forgets_the_starts_before_it() {
         for finish in [Finish::Waiting, Finish::Unknown] {
             let claim = Claim { resend: true, ..claim(rig, &format!("task-{finish:?}")) };
             for _ in 1..MAX_STARTS {
-                granted(&records, &claim).await;
+                abandoned(rig, &records, &claim).await;
             }
             let turn = begun(&records, &claim).await;
             assert!(records.finish(&turn, &finish).await.unwrap());
 
             for _ in 0..MAX_STARTS {
-                granted(&records, &claim).await;
+                abandoned(rig, &records, &claim).await;
             }
             assert_eq!(records.claim(&claim).await.unwrap(), Claimed::Poison(claim.not_after.unwrap()));
         }
@@ -155,7 +155,7 @@ fn a_call_that_was_called_unknown_has_come_to_an_end() {
         let records = rig.records();
         let stop = claim(rig, "task");
         for _ in 1..MAX_STARTS {
-            granted(&records, &stop).await;
+            abandoned(rig, &records, &stop).await;
         }
         begun(&records, &stop).await;
         rig.pass(LEASE_MS);
@@ -164,7 +164,7 @@ fn a_call_that_was_called_unknown_has_come_to_an_end() {
 
         let again = Claim { resend: true, ..stop };
         for _ in 0..MAX_STARTS {
-            granted(&records, &again).await;
+            abandoned(rig, &records, &again).await;
         }
         assert_eq!(records.claim(&again).await.unwrap(), Claimed::Poison(again.not_after.unwrap()));
     });
@@ -176,7 +176,7 @@ fn the_last_start_may_still_end_after_the_task_was_called_poison() {
         let records = rig.records();
         let claim = Claim { resend: true, ..claim(rig, "task") };
         for _ in 1..MAX_STARTS {
-            granted(&records, &claim).await;
+            abandoned(rig, &records, &claim).await;
         }
         let last = begun(&records, &claim).await;
         rig.pass(LEASE_MS);

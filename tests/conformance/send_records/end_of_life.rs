@@ -1,9 +1,9 @@
 //! A task whose code has run out is not sent.
 
-use postrider_core::clock::from_millis;
-use postrider_delivery::send_record::{Begun, Claim, Claimed, Finish};
+use postrider_core::clock::{from_millis, millis};
+use postrider_delivery::send_record::{Begun, CLAIM_LEASE, Claim, Claimed, Finish};
 
-use super::{LEASE, LEASE_MS, LIFE, begun, claim, granted, ms};
+use super::{LEASE, LEASE_MS, LIFE, abandoned, begun, claim, granted, ms};
 use crate::rig::on_both;
 
 #[test]
@@ -91,9 +91,9 @@ fn a_task_without_an_end_of_life_gets_one_at_first_sight_and_keeps_it() {
         let end = from_millis(rig.clock.now_ms() + LIFE);
         assert_eq!(granted(&records, &claim).await.not_after, end);
 
-        rig.pass(LIFE - 1);
+        rig.pass(LIFE - 1 - millis(CLAIM_LEASE));
         let wider = Claim { window: ms(10 * LIFE), ..claim.clone() };
-        assert_eq!(granted(&records, &wider).await.not_after, end);
+        assert_eq!(abandoned(rig, &records, &wider).await.not_after, end);
         let named = Claim { not_after: Some(from_millis(rig.clock.now_ms() + 10 * LIFE)), ..claim.clone() };
         assert_eq!(granted(&records, &named).await.not_after, end);
         rig.pass(1);

@@ -6,8 +6,8 @@ mod turns;
 
 use std::time::Duration;
 
-use postrider_core::clock::from_millis;
-use postrider_delivery::send_record::{Begun, Claim, Claimed, SendRecords, Turn};
+use postrider_core::clock::{from_millis, millis};
+use postrider_delivery::send_record::{Begun, CLAIM_LEASE, Claim, Claimed, SendRecords, Turn};
 
 use crate::rig::Rig;
 
@@ -32,6 +32,13 @@ async fn granted(records: &SendRecords, claim: &Claim) -> Turn {
         Claimed::Granted(turn) => turn,
         other => panic!("expected a turn, got {other:?}"),
     }
+}
+
+/// A turn that never begins, for so long that the next claim takes it over.
+async fn abandoned(rig: &Rig, records: &SendRecords, claim: &Claim) -> Turn {
+    let turn = granted(records, claim).await;
+    rig.pass(millis(CLAIM_LEASE));
+    turn
 }
 
 /// A turn whose provider call has begun.

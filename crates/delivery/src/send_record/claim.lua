@@ -7,6 +7,7 @@
 -- ARGV[5]   how often the task was replayed
 -- ARGV[6]   starts without an end that make it poison
 -- ARGV[7]   how long the record outlives its code, ms
+-- ARGV[8]   how long a claim may take to begin before another takes it over, ms
 -- returns   {'granted', fence, end} | {'sent'} | {'held', ms} | {'expired', end} | {'unknown'}
 --           {'dead', reason, end} | {'poison', end}
 local now = now_ms(ARGV[1])
@@ -43,10 +44,15 @@ if ends <= now then
   redis.call('HSET', key, 'state', 'expired')
   return { 'expired', text(ends) }
 end
+-- Copies of one message that are looked at together: one of them is about to begin, and none of the others is a start.
+if state == 'claimed' then
+  local left = (tonumber(lease) or 0) - now
+  if left > 0 then return { 'held', text(left) } end
+end
 if starts >= tonumber(ARGV[6]) then
   redis.call('HSET', key, 'state', 'dead', 'reason', 'poison', 'starts', 0)
   return { 'poison', text(ends) }
 end
-redis.call('HSET', key, 'state', 'claimed')
+redis.call('HSET', key, 'state', 'claimed', 'lease', text(now + tonumber(ARGV[8])))
 redis.call('HINCRBY', key, 'starts', 1)
 return { 'granted', text(redis.call('HINCRBY', key, 'fence', 1)), text(ends) }

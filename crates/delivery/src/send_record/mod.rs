@@ -3,7 +3,7 @@
 //! ```text
 //!            claim              begin                finish
 //! (nothing) ------> claimed ------------> sending ------------> sent | unknown | dead
-//!              ^       | another worker      | lease over          | failed, to be tried again
+//!              ^       | 2 s later another   | lease over          | failed, to be tried again
 //!              |       v takes over          v                     v
 //!              '--- claimed              unknown (policy stop)   waiting
 //!                                        claimed (policy retry)
@@ -24,6 +24,9 @@ pub use redis::RedisRecords;
 
 /// How long a record outlives its code.
 pub(crate) const RETENTION: Duration = Duration::from_hours(24);
+/// How long a claim may take to begin before another takes it over. One round trip to Redis lies between the two, so
+/// longer ones belong to workers that are gone.
+pub const CLAIM_LEASE: Duration = Duration::from_secs(2);
 /// Starts without an end that make a task poison.
 pub const MAX_STARTS: u32 = 5;
 
@@ -61,7 +64,7 @@ pub enum Claimed {
     Granted(Turn),
     /// It was sent before.
     Sent,
-    /// Another worker is sending it; look again after this wait.
+    /// Another is about to send it, or is sending it; look again after this wait.
     Held(Duration),
     /// Its end of life has passed.
     Expired(Timestamp),

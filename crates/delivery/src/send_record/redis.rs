@@ -6,7 +6,7 @@ use std::time::Duration;
 use postrider_core::clock::{duration_from_millis, from_millis, millis};
 use postrider_core::redis::{Arg, Redis, Script, StoreError};
 
-use super::{Begun, Claim, Claimed, Finish, MAX_STARTS, RETENTION, Turn};
+use super::{Begun, CLAIM_LEASE, Claim, Claimed, Finish, MAX_STARTS, RETENTION, Turn};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
 static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("begin.lua")));
@@ -23,7 +23,7 @@ impl RedisRecords {
     }
 
     pub(super) async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
-        let args: [Arg; 7] = [
+        let args: [Arg; 8] = [
             self.0.now_argument(),
             claim.not_after.map(|end| end.as_millisecond().to_string()).unwrap_or_default().into(),
             millis(claim.window).into(),
@@ -31,6 +31,7 @@ impl RedisRecords {
             i64::from(claim.replays).into(),
             i64::from(MAX_STARTS).into(),
             millis(RETENTION).into(),
+            millis(CLAIM_LEASE).into(),
         ];
         let answer: Vec<String> = self.0.invoke(&CLAIM, &[self.0.send_key(&claim.task)], &args).await?;
         understood(claim, &answer).ok_or(StoreError::Answer("claim.lua"))
