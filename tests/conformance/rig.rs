@@ -47,7 +47,7 @@ pub(crate) fn on_both(case: impl AsyncFn(&Rig)) {
 /// Runs a case on empty stores of the shared Redis.
 pub(crate) fn on_redis(case: impl AsyncFn(&Rig)) {
     RUNTIME.block_on(async {
-        let rig = Rig::redis(&shared_redis_url(), now());
+        let rig = Rig::redis(&shared_redis_url(), &fresh_prefix(), now());
         case(&rig).await;
         rig.remove_keys().await;
     });
@@ -81,16 +81,9 @@ impl Rig {
         Self { clock, place: Place::Memory }
     }
 
-    pub(crate) fn redis(url: &str, clock: ManualClock) -> Self {
-        let prefix = format!("conformance-{}", Uuid::new_v4().simple());
-        let redis = Redis::with_manual_clock(&config(url, &prefix), clock.clone()).unwrap();
-        Self { clock, place: Place::Redis { url: url.into(), prefix, redis } }
-    }
-
-    /// Both, on one clock.
-    pub(crate) fn pair() -> [Self; 2] {
-        let clock = now();
-        [Self::memory(clock.clone()), Self::redis(&shared_redis_url(), clock)]
+    pub(crate) fn redis(url: &str, prefix: &str, clock: ManualClock) -> Self {
+        let redis = Redis::with_manual_clock(&config(url, prefix), clock.clone()).unwrap();
+        Self { clock, place: Place::Redis { url: url.into(), prefix: prefix.into(), redis } }
     }
 
     pub(crate) fn throttle(&self, limits: &Limits) -> Throttle {
@@ -165,8 +158,13 @@ impl Rig {
     }
 }
 
-/// How to reach a Redis under a prefix.
+/// A key prefix that nothing else has.
+pub(crate) fn fresh_prefix() -> String {
+    format!("conformance-{}", Uuid::new_v4().simple())
+}
+
+/// How to reach a Redis under a prefix. One connection serves all calls of a rig: thousands of rigs come and go.
 pub(crate) fn config(url: &str, prefix: &str) -> RedisConfig {
     let (url, prefix) = (url.to_owned().into(), prefix.into());
-    RedisConfig { url, prefix, connections: 2, timeout: Duration::from_secs(10) }
+    RedisConfig { url, prefix, connections: 1, timeout: Duration::from_secs(10) }
 }

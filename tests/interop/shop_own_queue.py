@@ -17,8 +17,8 @@ app.conf.task_queues = [
     Queue(sms, Exchange(sms, type='direct'), routing_key=sms, queue_arguments={
         'x-queue-type': 'quorum',
         'x-delivery-limit': 200,
-        'x-dead-letter-exchange': 'sms.dead',
-        'x-dead-letter-routing-key': 'sms.dead',
+        'x-dead-letter-exchange': f'{sms}.returned',
+        'x-dead-letter-routing-key': f'{sms}.returned',
         'x-dead-letter-strategy': 'at-least-once',
         'x-overflow': 'reject-publish',
     }),

@@ -212,7 +212,9 @@ impl Setup {
             let left = amqp.ready(queue).await.unwrap_or(0);
             assert_eq!(left, 0, "work was left in {queue}");
         }
-        amqp.delete(queues).await;
+        let returned: Vec<String> =
+            self.queues.iter().map(|queue| format!("{}.returned", queue.name)).collect();
+        amqp.delete(queues.into_iter().chain(returned.iter().map(String::as_str))).await;
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use lapin::types::AMQPValue;
 use postrider_core::{broker::topology::Topology, task::Signature, verification::DeliveryState};
 use postrider_tests::{
     celery::{fixture, send_sms},
     provider::{Answer, Provider},
     servers::{Proc, eventually},
-    worker::{Output, Setup},
+    worker::Setup,
 };
 
 use super::{SOON, fresh_id, in_time};
@@ -81,29 +82,39 @@ async fn a_sealed_code_that_runs_out_before_its_next_try_is_reported_as_expired(
 
 /// `apply_async(expires=1)` while no worker runs: RabbitMQ itself takes the message out, by its property `expiration`.
 #[tokio::test]
-async fn a_call_that_runs_out_in_the_queue_is_listed_and_cannot_be_replayed() {
-    let setup = Setup::new("in-queue");
+async fn a_call_that_runs_out_in_the_queue_is_counted_by_the_next_worker_and_leaves_nothing_behind() {
+    let provider = Provider::start().await;
+    let setup = Setup::new("in-queue").provider(&provider);
+    let (amqp, returned) = (setup.amqp().await, format!("{}.returned", setup.queue));
     let id = expired_in_queue(&setup).await;
+    assert!(eventually(SOON, async || amqp.ready(&returned).await == Some(1)).await);
 
-    let letters = setup.wait_for_dead_letters(1, SOON).await;
-    assert_eq!((letters[0].id.as_str(), letters[0].reason.as_str()), (id.as_str(), "broker:expired"));
-    let Output { status, text } = setup.dead(&["replay", &id]).await;
-    assert!(!status.success() && text.contains("a code that has run out is not sent"), "{text}");
-    assert!(setup.dead(&["drop", &id]).await.status.success());
-    setup.clean_up().await;
+    let mut worker = setup.start().await;
+
+    ran_out(&mut worker, &id).await;
+    assert_eq!(setup.dead_letters().await, []);
+    setup.finish(worker).await;
+    assert_eq!(provider.requests().len(), 0);
 }
 
 #[tokio::test]
-#[ignore = "RabbitMQ dead-letters the message as it is: see the report on issue 2"]
-async fn a_call_that_runs_out_in_the_queue_leaves_neither_code_nor_number_behind() {
-    let setup = Setup::new("in-queue-canary");
-    expired_in_queue(&setup).await;
+async fn what_the_broker_gives_up_for_another_reason_is_sealed_under_its_own_queue() {
+    let setup = Setup::new("given-up");
     let worker = setup.start().await;
+    let (amqp, id) = (setup.amqp().await, fresh_id());
 
+    let given_up = send_sms(&id, "13912345678", "867530")
+        .with_header("x-first-death-reason", AMQPValue::LongString("delivery_limit".into()));
+    amqp.publish(&format!("{}.returned", setup.queue), &given_up).await;
+
+    let letters = setup.wait_for_dead_letters(1, SOON).await;
+    let letter = (letters[0].id.as_str(), letters[0].reason.as_str(), letters[0].queue.as_str());
+    assert_eq!(letter, (id.as_str(), "broker:delivery_limit", setup.queue.as_str()));
     for message in setup.dead_messages().await {
         let text = format!("{:?} {}", message.headers(), String::from_utf8_lossy(&message.body));
         assert!(!text.contains("13912345678") && !text.contains("867530"), "{text}");
     }
+    assert!(setup.dead(&["drop", &id]).await.status.success());
     setup.finish(worker).await;
 }
 

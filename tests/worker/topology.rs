@@ -24,7 +24,7 @@ async fn what_is_missing_is_named_by_check_and_created_by_apply() {
     let again = setup.command(&["topology", "apply"]).await;
 
     assert_eq!(before.status.code(), Some(1), "{}", before.text);
-    let says = format!("{} does not exist: run `postrider-worker topology apply`", setup.queue);
+    let says = format!("{}.returned does not exist: run `postrider-worker topology apply`", setup.queue);
     assert!(before.text.contains(&says), "{}", before.text);
     for Output { status, text } in [applied, after, again] {
         assert!(status.success() && text.contains("the broker has all"), "{text}");
@@ -46,8 +46,8 @@ async fn print_shows_the_queue_with_its_arguments_and_asks_no_broker() {
     for argument in [
         "x-queue-type=quorum",
         "x-delivery-limit=200",
-        "x-dead-letter-exchange=sms.dead",
-        "x-dead-letter-routing-key=sms.dead",
+        &format!("x-dead-letter-exchange={}.returned", setup.queue),
+        &format!("x-dead-letter-routing-key={}.returned", setup.queue),
         "x-dead-letter-strategy=at-least-once",
         "x-overflow=reject-publish",
     ] {

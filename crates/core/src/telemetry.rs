@@ -39,8 +39,9 @@ fn filter(level: &str) -> Result<EnvFilter, ConfigError> {
         other => other.to_owned(),
     };
     // The AMQP client logs every lost connection as an error; the supervisor says it once, as what it is. The finer
-    // levels of the HTTP client and server show requests, which hold codes and numbers.
-    let quiet = "lapin=off,hyper=info,reqwest=info,rustls=info,h2=info,actix_server=warn,actix_http=info,actix_web=info";
+    // levels of the HTTP client and server show requests, which hold codes and numbers; and what is no HTTP at all, from
+    // whatever stranger, is no error of ours.
+    let quiet = "lapin=off,hyper=info,reqwest=info,rustls=info,h2=info,actix_server=warn,actix_http=off,actix_web=info";
     EnvFilter::try_new(format!("{level},{quiet}")).map_err(|error| {
         ConfigError::key("log.level", format!("{level:?} is not a level or a filter: {error}"))
     })

@@ -123,7 +123,8 @@ impl Services {
     ) -> (Finish, Option<DeliveryState>, Result<(), TaskError>) {
         let retry = |failure: &Failure| TaskError::Retry {
             reason: ending(reason_of(failure), turn.not_after),
-            after: failure.retry_after,
+            // A wait beyond the code's life would leave the verification at `queued` long after it has run out.
+            after: failure.retry_after.map(|wait| wait.min(left(turn, context) + Duration::from_secs(1))),
         };
         match outcome {
             Outcome::Accepted(_) => (Finish::Sent, Some(DeliveryState::Sent), Ok(())),
@@ -213,6 +214,11 @@ fn request(sms: &Sms, context: &Context, attempt: u32) -> SendRequest {
         purpose: sms.purpose.clone(),
         attempt,
     }
+}
+
+/// What is left of the code's life.
+fn left(turn: &Turn, context: &Context) -> Duration {
+    Duration::try_from(turn.not_after.duration_since(context.now)).unwrap_or(Duration::ZERO)
 }
 
 fn reason_of(failure: &Failure) -> Reason {

@@ -91,7 +91,7 @@ pub(crate) async fn run(listen: SocketAddr, level: String) -> Result<(), Failure
         keys: Some(keys.seal.clone()),
         options: Options {
             name: "postrider".into(),
-            queues: vec![WorkQueue { name: QUEUE.into(), owned: true }],
+            queues: vec![WorkQueue { name: QUEUE.into(), owned: true, returns: false }],
             concurrency: 100,
             prefetch: None,
             retry_jitter: false,

@@ -82,7 +82,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         keys: None,
         options: Options {
             name: "example".into(),
-            queues: vec![WorkQueue { name: SendNotice::QUEUE.into(), owned: true }],
+            queues: vec![WorkQueue { name: SendNotice::QUEUE.into(), owned: true, returns: false }],
             concurrency: 10,
             prefetch: None,
             retry_jitter: false,

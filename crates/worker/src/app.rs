@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use postrider_core::broker::topology::returned;
 use postrider_core::broker::{Broker, Subscription};
 use postrider_core::clock::Clock;
 use postrider_core::seal::KeyRing;
@@ -24,6 +25,9 @@ pub struct WorkQueue {
     /// Whether it is ours. On another program's queue, tasks that are not registered here are forwarded to
     /// `<queue>.unclaimed`, and nothing is declared but what is missing.
     pub owned: bool,
+    /// Whether the broker gives up messages to `<queue>.returned`, as it does for our quorum queues. They are taken from
+    /// there, counted or sealed into the dead-letter queue.
+    pub returns: bool,
 }
 
 /// How a worker works.
@@ -84,17 +88,14 @@ impl<S: Send + Sync + 'static> Worker<S> {
             clock,
             shutdown: shutdown.clone(),
             jitter: options.retry_jitter,
-            foreign: options
-                .queues
-                .iter()
-                .filter(|queue| !queue.owned)
-                .map(|queue| queue.name.clone())
-                .collect(),
+            queues: options.queues.clone(),
         });
         let prefetch =
             options.prefetch.unwrap_or_else(|| u16::try_from(options.concurrency).unwrap_or(u16::MAX));
-        let subscriptions =
-            options.queues.iter().map(|queue| Subscription { queue: queue.name.clone(), prefetch }).collect();
+        let returning =
+            options.queues.iter().filter(|queue| queue.returns).map(|queue| returned(&queue.name));
+        let subscriptions = options.queues.iter().map(|queue| queue.name.clone()).chain(returning);
+        let subscriptions = subscriptions.map(|queue| Subscription { queue, prefetch }).collect();
         let mut consumer = broker.consume(subscriptions, shutdown);
         let pool = Pool::new(options.concurrency);
         loop {

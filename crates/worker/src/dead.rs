@@ -26,6 +26,8 @@ const FORMAT: i32 = 1;
 pub(crate) struct Burial<'a> {
     /// Its headers, if they could be read.
     pub headers: Option<&'a TaskHeaders>,
+    /// The work queue that it came from, and that a replay brings it back to.
+    pub queue: &'a str,
     /// When.
     pub at: Timestamp,
 }
@@ -100,7 +102,7 @@ pub(crate) fn letter(
         ("postrider-dead", Value::I32(FORMAT)),
         ("postrider-reason", text(&reason.code)),
         ("postrider-detail", text(&reason.detail)),
-        ("postrider-queue", text(&delivery.queue)),
+        ("postrider-queue", text(burial.queue)),
         ("postrider-task", plainly("task")),
         ("postrider-id", plainly("id")),
         ("postrider-retries", Value::I64(burial.headers.map_or(0, |headers| headers.retries.into()))),

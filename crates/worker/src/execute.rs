@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 use postrider_core::broker::Delivery;
 use postrider_core::broker::message::{Message, Value};
+use postrider_core::broker::topology::returned;
 use postrider_core::celery::{Arguments, TaskHeaders, format_instant};
 use postrider_core::clock::Clock;
 use postrider_core::producer::{VERSION, VERSION_HEADER};
@@ -15,6 +16,7 @@ use postrider_core::shutdown::Shutdown;
 use postrider_core::task::{Context, Job, Reason, Registered, Registry, TaskError};
 use rand::RngExt as _;
 
+use crate::app::WorkQueue;
 use crate::dead::{Burial, REPLAYS_HEADER};
 use crate::disposition::{AfterRun, Arrival, Ended, OnArrival, after_run, on_arrival};
 use crate::settle::Settler;
@@ -31,27 +33,31 @@ pub(crate) struct Executor<S> {
     pub shutdown: Shutdown,
     /// Whether every task's waits are jittered, whatever its policy says.
     pub jitter: bool,
-    /// The names of the queues that are not ours.
-    pub foreign: Vec<String>,
+    /// What the worker consumes from.
+    pub queues: Vec<WorkQueue>,
 }
 
 impl<S: Send + Sync + 'static> Executor<S> {
     /// Sees a delivery through to its end.
     pub(crate) async fn execute(&self, delivery: Delivery) {
+        if let Some(queue) = self.returned_from(&delivery) {
+            return self.take_back(delivery, queue).await;
+        }
         let now = self.clock.now();
         let headers = TaskHeaders::read(&delivery.message);
         let registered = headers.as_ref().ok().and_then(|headers| self.registry.get(&headers.task));
         let arrival = Arrival {
             headers: &headers,
             registered: registered.is_some(),
-            owned: !self.foreign.iter().any(|name| **name == *delivery.queue),
+            owned: self.queues.iter().any(|queue| queue.owned && *queue.name == *delivery.queue),
             newer: number(&delivery.message, VERSION_HEADER) > i64::from(VERSION),
             waiting_since: delivery.message.header(WAITING_HEADER).and_then(|text| text.parse().ok()),
             now,
         };
         let decided = on_arrival(&arrival);
         let headers = headers.ok();
-        let burial = Burial { headers: headers.as_ref(), at: now };
+        let from = delivery.queue.to_string();
+        let burial = Burial { headers: headers.as_ref(), queue: &from, at: now };
         match (decided, headers.as_ref().zip(registered)) {
             (OnArrival::Run(wait), Some((headers, task))) => {
                 tokio::time::sleep(wait).await;
@@ -79,10 +85,31 @@ impl<S: Send + Sync + 'static> Executor<S> {
         }
     }
 
+    /// The work queue that the broker gave the message up from, if it did.
+    fn returned_from(&self, delivery: &Delivery) -> Option<&str> {
+        let is_its = |queue: &&WorkQueue| queue.returns && *returned(&queue.name) == *delivery.queue;
+        self.queues.iter().find(is_its).map(|queue| queue.name.as_str())
+    }
+
+    /// What the broker gave up: a task that ran out in its queue ends as any expired one, the rest is buried.
+    async fn take_back(&self, delivery: Delivery, queue: &str) {
+        let headers = TaskHeaders::read(&delivery.message).ok();
+        let task = headers.as_ref().and_then(|headers| self.registry.get(&headers.task));
+        let why = delivery.message.header("x-first-death-reason").unwrap_or("unknown").to_owned();
+        if let (Some(headers), Some(task), "expired") = (&headers, task, why.as_str()) {
+            return self.run(delivery, headers, task, true).await;
+        }
+        let burial = Burial { headers: headers.as_ref(), queue, at: self.clock.now() };
+        let reason =
+            Reason::new(format!("broker:{why}"), "the broker gave it up, for example after 200 deliveries");
+        self.settler.bury(delivery, &burial, &reason).await;
+    }
+
     async fn run(&self, delivery: Delivery, headers: &TaskHeaders, task: &Registered<S>, expired: bool) {
         let begun = Instant::now();
         let policy = if self.jitter { task.retry().jitter(true) } else { task.retry() };
-        let burial = Burial { headers: Some(headers), at: self.clock.now() };
+        let from = delivery.queue.to_string();
+        let burial = Burial { headers: Some(headers), queue: &from, at: self.clock.now() };
         let arguments = Arguments::read(&delivery.message).map_err(|error| error.to_string());
         let job =
             match arguments.and_then(|arguments| task.decode(arguments).map_err(|error| error.to_string())) {

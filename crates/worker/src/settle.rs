@@ -51,7 +51,7 @@ impl Settler {
     /// The message goes to the dead-letter queue.
     pub(crate) async fn bury(&self, delivery: Delivery, burial: &Burial<'_>, reason: &Reason) {
         let id = burial.headers.map_or("", |headers| &headers.id);
-        tracing::error!(queue.name = %delivery.queue, task.id = id, %reason, "message goes to the dead-letter queue");
+        tracing::error!(queue.name = %burial.queue, task.id = id, %reason, "message goes to the dead-letter queue");
         metrics::counter!("postrider_dead_letters_total", "reason" => label(&reason.code)).increment(1);
         let depth = self.broker.depth(DEAD).await;
         let letter = dead::letter(&delivery, burial, reason, self.keys.as_ref(), &self.worker);

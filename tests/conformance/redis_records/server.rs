@@ -13,13 +13,13 @@ use postrider_tests::servers;
 
 use super::{LEASE, Stores};
 use crate::codes::{TTL, new_code};
-use crate::rig::{RUNTIME, Rig, config, now, on_redis};
+use crate::rig::{RUNTIME, Rig, config, fresh_prefix, now, on_redis};
 use crate::throttle::{HOUR, MINUTE, limits};
 
 #[test]
 fn two_prefixes_on_one_redis_do_not_see_each_other() {
     on_redis(async |rig| {
-        let other = Rig::redis(rig.under().0, rig.clock.clone());
+        let other = Rig::redis(rig.under().0, &fresh_prefix(), rig.clock.clone());
         let (here, there) = (Stores::of(rig), Stores::of(&other));
 
         let code = here.verify(rig, async || {}).await;
@@ -38,7 +38,7 @@ fn two_prefixes_on_one_redis_do_not_see_each_other() {
 fn a_server_that_forgets_its_scripts_before_each_step_is_taught_them_again() {
     RUNTIME.block_on(async {
         let server = servers::Redis::start().await;
-        let rig = Rig::redis(&server.url(), now());
+        let rig = Rig::redis(&server.url(), &fresh_prefix(), now());
         let (connection, forgotten) = (rig.connection().await, AtomicU32::new(0));
         let forget = async || {
             cmd("SCRIPT").arg("FLUSH").exec_async(&mut connection.clone()).await.unwrap();

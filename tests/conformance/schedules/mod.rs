@@ -7,11 +7,13 @@ mod send_records;
 mod throttle;
 
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use postrider_tests::servers::shared_redis_url;
 use proptest::prelude::{Strategy, prop_oneof};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
-use crate::rig::{RUNTIME, Rig};
+use crate::rig::{RUNTIME, Rig, fresh_prefix, now};
 use crate::throttle::{DAY, MINUTE, SECOND};
 
 /// Plays schedules on a memory rig and a Redis rig, and shrinks one on which they differ. Long schedules are played
@@ -26,14 +28,13 @@ fn play<S: Debug>(
     if config.rng_seed == RngSeed::Random {
         config.rng_seed = RngSeed::Fixed(2);
     }
+    let (url, prefix, count) = (shared_redis_url(), fresh_prefix(), AtomicU32::new(0));
     let played = TestRunner::new(config).run(&schedules, |schedule| {
-        RUNTIME.block_on(async {
-            let rigs = Rig::pair();
-            let played = case(&rigs, schedule).await;
-            rigs[1].remove_keys().await;
-            played
-        })
+        let (clock, number) = (now(), count.fetch_add(1, Ordering::Relaxed));
+        let redis = Rig::redis(&url, &format!("{prefix}-{number}"), clock.clone());
+        RUNTIME.block_on(case(&[Rig::memory(clock), redis], schedule))
     });
+    RUNTIME.block_on(Rig::redis(&url, &prefix, now()).remove_keys());
     if let Err(error) = played {
         panic!("{error}");
     }

@@ -23,6 +23,8 @@ pub const DEAD: &str = "sms.dead";
 /// The queue that the idle probe goes to. It holds one message.
 pub const PROBE: &str = "postrider.probe";
 const DUE: &str = "postrider.delay.due";
+/// A delivery limit that is never reached. Without one a quorum queue of RabbitMQ 4 has a limit of 20.
+const PATIENT: Value = Value::I32(1_000_000);
 
 /// How a queue keeps its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -95,22 +97,25 @@ pub enum Destination {
 }
 
 impl Topology {
-    /// A work queue that Postrider owns, with the dead-letter queue as the backstop for messages that were handed out
-    /// 200 times without ever being settled.
+    /// A work queue that Postrider owns. What the broker gives up of a quorum queue goes to `<queue>.returned`, which the
+    /// workers consume too: a message that was handed out 200 times without ever being settled, and one whose
+    /// `expiration` ran out before a worker came. The broker would keep it as it is, code and number in the clear.
     #[must_use]
     pub fn work_queue(self, name: &str, kind: QueueType) -> Self {
-        let arguments = match kind {
-            QueueType::Classic => Table::new(),
-            QueueType::Quorum => table([
-                ("x-queue-type", "quorum".into()),
-                ("x-delivery-limit", Value::I32(200)),
-                ("x-dead-letter-exchange", DEAD.into()),
-                ("x-dead-letter-routing-key", DEAD.into()),
-                ("x-dead-letter-strategy", "at-least-once".into()),
-                ("x-overflow", "reject-publish".into()),
-            ]),
-        };
-        self.celery_layout(name, arguments, true)
+        if kind == QueueType::Classic {
+            return self.celery_layout(name, Table::new(), true);
+        }
+        let returned = returned(name);
+        let arguments = table([
+            ("x-queue-type", "quorum".into()),
+            ("x-delivery-limit", Value::I32(200)),
+            ("x-dead-letter-exchange", returned.as_str().into()),
+            ("x-dead-letter-routing-key", returned.as_str().into()),
+            ("x-dead-letter-strategy", "at-least-once".into()),
+            ("x-overflow", "reject-publish".into()),
+        ]);
+        let patient = table([("x-queue-type", "quorum".into()), ("x-delivery-limit", PATIENT)]);
+        self.celery_layout(&returned, patient, true).celery_layout(name, arguments, true)
     }
 
     /// A queue that another program owns, created as Celery would where it is missing.
@@ -126,8 +131,7 @@ impl Topology {
         self.foreign_queue(&unclaimed(foreign))
     }
 
-    /// The dead-letter queue. On RabbitMQ 4 a quorum queue without a delivery limit has one of 20, and every look with
-    /// `dead list` counts as a delivery; hence the high one.
+    /// The dead-letter queue. Every look with `dead list` counts as a delivery.
     #[must_use]
     pub fn dead_queue(self, kind: QueueType, limits: DeadLimits) -> Self {
         let mut arguments = table([
@@ -137,7 +141,7 @@ impl Topology {
         ]);
         if kind == QueueType::Quorum {
             arguments.insert("x-queue-type".into(), "quorum".into());
-            arguments.insert("x-delivery-limit".into(), Value::I32(1_000_000));
+            arguments.insert("x-delivery-limit".into(), PATIENT);
         }
         self.celery_layout(DEAD, arguments, true)
     }
@@ -206,6 +210,11 @@ impl Topology {
 /// Where tasks of a foreign queue go that nobody here can run.
 pub fn unclaimed(foreign: &str) -> String {
     format!("{foreign}.unclaimed")
+}
+
+/// Where the broker puts what it gives up of a work queue.
+pub fn returned(queue: &str) -> String {
+    format!("{queue}.returned")
 }
 
 /// Whole seconds that a delay takes on the ladder: rounded up, cut to the longest.

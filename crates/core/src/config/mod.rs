@@ -67,7 +67,7 @@ pub fn load<T: DeserializeOwned>(
     file: Option<&Path>,
     overrides: &[(&str, Option<String>)],
 ) -> Result<T, ConfigError> {
-    let value = |error: ::config::ConfigError| ConfigError::Value(error.to_string());
+    let value = |error: ::config::ConfigError| ConfigError::Value(without_values(&error.to_string()));
     let mut layers = Config::builder().add_source(File::from_str(defaults, FileFormat::Toml));
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
@@ -88,17 +88,28 @@ pub fn load<T: DeserializeOwned>(
 
 /// Reads compiled-in defaults alone, for a process that takes no configuration: no file, no environment.
 pub fn embedded<T: DeserializeOwned>(defaults: &str) -> Result<T, ConfigError> {
-    let value = |error: ::config::ConfigError| ConfigError::Value(error.to_string());
+    let value = |error: ::config::ConfigError| ConfigError::Value(without_values(&error.to_string()));
     let layers = Config::builder().add_source(File::from_str(defaults, FileFormat::Toml));
     layers.build().map_err(value)?.try_deserialize().map_err(value)
 }
 
 fn toml_syntax(text: &str) -> Result<(), String> {
-    Config::builder()
-        .add_source(File::from_str(text, FileFormat::Toml))
-        .build()
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build().map(|_| ()).map_err(
+        |error| {
+            // The lines in between quote the text of the file, a password perhaps.
+            let text = error.to_string();
+            let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+            [lines.first(), lines.last()].into_iter().flatten().copied().collect::<Vec<_>>().join(": ")
+        },
+    )
+}
+
+/// Serde quotes a text that stands where something else belongs: a key that was pasted into the wrong place, perhaps.
+fn without_values(text: &str) -> String {
+    match text.split_once("string \"").and_then(|(before, rest)| Some((before, rest.rsplit_once('"')?.1))) {
+        Some((before, after)) => format!("{before}a text{after}"),
+        None => text.to_owned(),
+    }
 }
 
 /// The folder where systemd puts a unit's credentials (`LoadCredential=`).

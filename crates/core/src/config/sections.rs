@@ -180,8 +180,12 @@ fn read(key: &'static str, configured: Option<&Path>, credential: &str) -> Resul
             return Err(ConfigError::key(key, reason));
         }
     };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| ConfigError::key(key, format!("cannot read {}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        // A key that was pasted in place of the path must not be shown.
+        let shown = path.to_string_lossy();
+        let file = if shown.contains(char::is_whitespace) { "the file that it names".into() } else { shown };
+        ConfigError::key(key, format!("cannot read {file}: {error}"))
+    })?;
     KeyRing::parse(&text).map_err(|source| ConfigError::KeyFile { key, path, source })
 }
 

@@ -124,7 +124,12 @@ impl Settings {
             queues: self
                 .queues
                 .iter()
-                .map(|queue| WorkQueue { name: queue.name.clone(), owned: queue.owned })
+                .map(|queue| WorkQueue {
+                    name: queue.name.clone(),
+                    owned: queue.owned,
+                    returns: queue.owned
+                        && queue.kind.unwrap_or(self.topology.queue_type) == QueueType::Quorum,
+                })
                 .collect(),
             concurrency: self.worker.concurrency,
             prefetch: (self.worker.prefetch > 0).then_some(self.worker.prefetch),
@@ -221,7 +226,7 @@ mod tests {
         let settings = settings(&Flags::default());
 
         assert!(settings.check().unwrap_err().to_string().starts_with("keys.seal_file"));
-        assert_eq!(settings.options().queues, [WorkQueue { name: "sms".into(), owned: true }]);
+        assert_eq!(settings.options().queues, [WorkQueue { name: "sms".into(), owned: true, returns: true }]);
         assert_eq!(settings.options().concurrency, 1000);
     }
 
