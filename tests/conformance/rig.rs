@@ -82,7 +82,13 @@ impl Rig {
     }
 
     pub(crate) fn redis(url: &str, prefix: &str, clock: ManualClock) -> Self {
-        let redis = Redis::with_manual_clock(&config(url, prefix), clock.clone()).unwrap();
+        Self::redis_over(4, url, prefix, clock)
+    }
+
+    /// Over so many connections.
+    pub(crate) fn redis_over(connections: usize, url: &str, prefix: &str, clock: ManualClock) -> Self {
+        let config = RedisConfig { connections, ..config(url, prefix) };
+        let redis = Redis::with_manual_clock(&config, clock.clone()).unwrap();
         Self { clock, place: Place::Redis { url: url.into(), prefix: prefix.into(), redis } }
     }
 
@@ -163,7 +169,7 @@ pub(crate) fn fresh_prefix() -> String {
     format!("conformance-{}", Uuid::new_v4().simple())
 }
 
-/// How to reach a Redis under a prefix. One connection serves all calls of a rig: thousands of rigs come and go.
+/// How to reach a Redis under a prefix.
 pub(crate) fn config(url: &str, prefix: &str) -> RedisConfig {
     let (url, prefix) = (url.to_owned().into(), prefix.into());
     RedisConfig { url, prefix, connections: 1, timeout: Duration::from_secs(10) }

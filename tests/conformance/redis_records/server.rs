@@ -11,9 +11,9 @@ use postrider_core::verification::VerificationId;
 use postrider_delivery::send_record::{Begun, Claimed, RedisRecords, SendRecords};
 use postrider_tests::servers;
 
-use super::{LEASE, Stores};
+use super::{CODE, LEASE, Stores};
 use crate::codes::{TTL, new_code};
-use crate::rig::{RUNTIME, Rig, config, fresh_prefix, now, on_redis};
+use crate::rig::{RUNTIME, Rig, at_once, config, fresh_prefix, now, on_redis};
 use crate::throttle::{HOUR, MINUTE, limits};
 
 #[test]
@@ -30,6 +30,30 @@ fn two_prefixes_on_one_redis_do_not_see_each_other() {
         there.verify(&other, async || {}).await;
         assert_eq!(other.keys().await.len(), rig.keys().await.len());
         other.remove_keys().await;
+    });
+}
+
+#[test]
+fn two_processes_on_one_redis_share_every_window_and_every_code() {
+    on_redis(async |rig| {
+        let (url, prefix) = rig.under();
+        let other = Rig::redis(url, prefix, rig.clock.clone());
+        let both = [Stores::of(rig), Stores::of(&other)];
+        let code = both[0].code(rig);
+        both[0].codes.issue(&code).await.unwrap();
+
+        let granted = at_once(100, |index| {
+            let (throttle, asker) = (both[index % 2].throttle.clone(), both[index % 2].asker());
+            async move { matches!(throttle.acquire(asker).await.unwrap(), Decision::Granted(_)) }
+        });
+        let approved = at_once(100, |index| {
+            let (codes, code) = (both[index % 2].codes.clone(), code.clone());
+            let guess = both[index % 2].guess(&code, CODE);
+            async move { matches!(codes.check(&code.id, &code.app, &guess).await.unwrap(), Verdict::Approved(_)) }
+        });
+
+        assert_eq!(granted.await.into_iter().filter(|granted| *granted).count(), 1);
+        assert_eq!(approved.await.into_iter().filter(|approved| *approved).count(), 1);
     });
 }
 
