@@ -1,5 +1,7 @@
 //! During a live verification, neither the code nor the whole number is anywhere but with the provider.
 
+use std::fmt::Write as _;
+
 use deadpool_redis::redis::{Client, cmd};
 use postrider_tests::{
     api::{Api, ApiSetup},
@@ -24,7 +26,7 @@ async fn redis_content(url: &str) -> String {
         let read = if kind == "hash" { "HGETALL" } else { "GET" };
         let value: deadpool_redis::redis::Value =
             cmd(read).arg(&key).query_async(&mut connection).await.expect("Redis answers");
-        content.push_str(&format!("{key} {}\n", shown(&value)));
+        writeln!(content, "{key} {}", shown(&value)).expect("a text takes all");
     }
     content
 }

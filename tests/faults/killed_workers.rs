@@ -77,7 +77,7 @@ async fn run(policy: &str, idempotent: bool) -> Ended {
     };
     let dead = setup.command(&["dead", "list", "--json"]).await.text.lines().count();
     let text = setup.finish(worker).await;
-    println!(
+    eprintln!(
         "policy {policy}: {kills} kills, {states:?}, {} provider calls, {dead} dead",
         provider.requests().len()
     );
@@ -90,7 +90,7 @@ async fn enqueue(setup: &Setup) {
     let (producer, keys) = (setup.producer(topology).await, setup.keys());
     let calls = (0..TASKS).map(|number| {
         let to: PhoneNumber = format!("+86139{number:08}").try_into().expect("a number");
-        let (id, life) = (VerificationId::random(), Duration::from_secs(300));
+        let (id, life) = (VerificationId::random(), Duration::from_mins(5));
         let not_after = Clock::System.now() + life;
         let task =
             SendCode::seal(&keys, id.clone(), "shop", "login", (not_after, life), (&to, &Code::random()));

@@ -56,7 +56,7 @@ impl Stack {
             self.api.process.log(),
             self.worker.log()
         );
-        println!("{what} accepted connections; the main job worked again after {:?}", begun.elapsed());
+        eprintln!("{what} accepted connections; the main job worked again after {:?}", begun.elapsed());
     }
 
     async fn end(self) {

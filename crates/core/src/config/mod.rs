@@ -94,14 +94,18 @@ pub fn embedded<T: DeserializeOwned>(defaults: &str) -> Result<T, ConfigError> {
 }
 
 fn toml_syntax(text: &str) -> Result<(), String> {
-    Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build().map(|_| ()).map_err(
-        |error| {
-            // The lines in between quote the text of the file, a password perhaps.
-            let text = error.to_string();
-            let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-            [lines.first(), lines.last()].into_iter().flatten().copied().collect::<Vec<_>>().join(": ")
-        },
-    )
+    let parsed = Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build();
+    parsed.map(|_| ()).map_err(|error| syntax_error(&error.to_string()))
+}
+
+/// The place and the fault. The lines in between quote the file, a password perhaps; of them only the key is shown.
+fn syntax_error(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let key =
+        lines.iter().find_map(|line| line.split_once(" | ")?.1.split_once('=').map(|(key, _)| key.trim()));
+    let (place, fault) =
+        (lines.first().copied().unwrap_or_default(), lines.last().copied().unwrap_or_default());
+    format!("{place} ({}): {fault}", key.unwrap_or("no key"))
 }
 
 /// Serde quotes a text that stands where something else belongs: a key that was pasted into the wrong place, perhaps.
@@ -192,6 +196,15 @@ mod tests {
     fn an_unknown_key_and_a_bad_value_are_named() {
         assert!(load_with(None, "portt = 2").unwrap_err().to_string().contains("portt"));
         assert!(load_with(Some("x"), "").unwrap_err().to_string().contains("http.port"));
+    }
+
+    #[test]
+    fn an_error_names_its_key_and_shows_no_value() {
+        let syntax = toml_syntax("[amqp]\nurl = \"amqp://me:s3cret@host\nx = 1").unwrap_err();
+        assert!(syntax.contains("url") && !syntax.contains("s3cret"), "{syntax}");
+
+        let value = without_values("invalid type: string \"prk_s3cret\", expected a sequence for key `apps`");
+        assert_eq!(value, "invalid type: a text, expected a sequence for key `apps`");
     }
 
     #[test]
