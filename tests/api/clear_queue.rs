@@ -6,6 +6,7 @@ use postrider_tests::{
     api::{Api, ApiSetup},
     celery::CCP,
     provider::Provider,
+    servers::eventually,
     worker::Setup,
 };
 use serde_json::{Value, json};
@@ -71,6 +72,9 @@ async fn our_worker_sends_it_too_and_writes_the_state_back() {
     let request = provider.wait_for(1, SOON).await[0].clone();
 
     assert_eq!(request.to, NUMBER);
+    let path = format!("/v1/verifications/{}", created.id());
+    let sent = async || api.get(&path).await.body["delivery"]["state"] == "sent";
+    assert!(eventually(SOON, sent).await, "{}", api.get(&path).await.text);
     assert_eq!(api.check(created.id(), &request.code).await.status, 200);
     api.finish().await;
     setup.finish(worker).await;

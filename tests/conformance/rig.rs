@@ -172,5 +172,5 @@ pub(crate) fn fresh_prefix() -> String {
 /// How to reach a Redis under a prefix.
 pub(crate) fn config(url: &str, prefix: &str) -> RedisConfig {
     let (url, prefix) = (url.to_owned().into(), prefix.into());
-    RedisConfig { url, prefix, connections: 1, timeout: Duration::from_secs(10) }
+    RedisConfig { url, prefix, connections: 1, timeout: Duration::from_mins(1) }
 }

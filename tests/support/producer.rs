@@ -44,7 +44,7 @@ impl Setup {
             publish_timeout: TIMEOUT,
             declare: true,
         };
-        let broker = AmqpBroker::start(config, topology.probe_queue(), &Clock::System, &Shutdown::new());
+        let broker = AmqpBroker::start(config, topology.probe_queue(), &Shutdown::new());
         broker.connected().await;
         Producer::new(Broker::Amqp(broker), Clock::System, "test")
     }

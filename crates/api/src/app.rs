@@ -64,10 +64,11 @@ pub async fn run(settings: &Settings) -> Result<(), RunError> {
 
     say(&plan);
     let Plan { listen, http, amqp, topology, redis, limits, .. } = plan;
-    let backends = Backends::real(amqp, topology, &redis, limits, &clock, &shutdown)?;
+    let backends = Backends::real(amqp, topology, &redis, limits, &shutdown)?;
     let eviction = look(&backends, plan.eviction, &shutdown).await?;
     let listener = bind(listen, &plan.apps)?;
     let services = Arc::new(Services {
+        anonymous_checks: backends.address_throttle(plan.anonymous_checks, &clock),
         producer: Producer::new(backends.broker.clone(), clock.clone(), "postrider-api"),
         backends,
         keys: plan.keys,
@@ -209,6 +210,7 @@ mod tests {
         let (settings, clock, shutdown) = (Settings::embedded(), Clock::System, Shutdown::new());
         let backends = Backends::memory(settings.limits().unwrap(), &clock, &shutdown);
         Services {
+            anonymous_checks: backends.address_throttle(settings.anonymous_checks().unwrap(), &clock),
             producer: Producer::new(backends.broker.clone(), clock.clone(), "test"),
             backends,
             keys: Keys { pepper: KeyRing::ephemeral(), seal: KeyRing::ephemeral() },

@@ -12,6 +12,7 @@ use postrider_core::phone::PhonePolicy;
 use postrider_core::producer::Producer;
 use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
+use postrider_core::throttle::Throttle;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
@@ -27,6 +28,8 @@ const LATELY: Duration = Duration::from_secs(10);
 pub struct Services {
     /// Broker and stores.
     pub backends: Backends,
+    /// Counts the guesses of addresses without a key.
+    pub anonymous_checks: Throttle,
     /// Enqueues on the broker.
     pub producer: Producer,
     /// Pepper and seal.
@@ -109,9 +112,9 @@ pub struct Work {
 
 impl Services {
     pub(crate) async fn readiness(&self) -> Readiness {
-        let broker = self.backends.broker.confirmed_within(LATELY, &self.clock);
+        let broker = self.backends.broker.confirmed_within(LATELY);
         let redis = match &self.backends.redis {
-            Some(redis) => redis.replied_within(LATELY, &self.clock) || redis.ping().await.is_ok(),
+            Some(redis) => redis.replied_within(LATELY) || redis.ping().await.is_ok(),
             None => true,
         };
         Readiness { broker, redis, stopping: self.shutdown.soft().is_cancelled() }

@@ -10,7 +10,7 @@ use crate::codes::{Codes, MemoryCodes, RedisCodes};
 use crate::config::{ConfigError, EvictionRule};
 use crate::redis::{Eviction, Redis, RedisConfig};
 use crate::shutdown::Shutdown;
-use crate::throttle::{Limits, MemoryThrottle, RedisThrottle, Throttle};
+use crate::throttle::{Limits, MemoryThrottle, RedisThrottle, Throttle, Window};
 
 /// A broker and the stores, memory or real.
 #[derive(Debug, Clone)]
@@ -32,17 +32,25 @@ impl Backends {
         topology: Topology,
         redis: &RedisConfig,
         limits: Limits,
-        clock: &Clock,
         shutdown: &Shutdown,
     ) -> Result<Self, ConfigError> {
         let redis = Redis::new(redis).map_err(|reason| ConfigError::key("redis.url", reason))?;
         shutdown.spawn(redis.clone().watch(shutdown.soft().clone()));
         Ok(Self {
-            broker: Broker::Amqp(AmqpBroker::start(amqp, topology, clock, shutdown)),
+            broker: Broker::Amqp(AmqpBroker::start(amqp, topology, shutdown)),
             throttle: Throttle::Redis(RedisThrottle::new(redis.clone(), limits)),
             codes: Codes::Redis(RedisCodes::new(redis.clone())),
             redis: Some(redis),
         })
+    }
+
+    /// Another throttle on the same store, with windows for addresses alone.
+    pub fn address_throttle(&self, windows: Vec<Window>, clock: &Clock) -> Throttle {
+        let limits = Limits { number: Vec::new(), ip: windows };
+        match &self.redis {
+            Some(redis) => Throttle::Redis(RedisThrottle::new(redis.clone(), limits)),
+            None => Throttle::Memory(MemoryThrottle::new(limits, clock.clone())),
+        }
     }
 
     /// All in this process.

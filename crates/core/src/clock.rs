@@ -3,9 +3,9 @@
 //! Everything that reads the time takes a [`Clock`]. Shared state (windows, codes, send records) does not use it in
 //! production: there the time is Redis TIME, so that the clocks of many machines need not agree.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -54,6 +54,22 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.fetch_add(by, Ordering::SeqCst);
+    }
+}
+
+/// When something happened last, by the monotonic clock: a step of the system's clock makes nothing young or old.
+#[derive(Debug, Default)]
+pub struct Stamp(Mutex<Option<Instant>>);
+
+impl Stamp {
+    /// It happens now.
+    pub fn mark(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether it happened within this time.
+    pub fn is_within(&self, age: Duration) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < age)
     }
 }
 

@@ -6,7 +6,7 @@
 mod arg;
 mod keys;
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use arg::Arg;
 
-use crate::clock::{Clock, ManualClock, millis};
+use crate::clock::{ManualClock, Stamp};
 
 /// A handle to one Redis. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,11 +28,19 @@ pub struct Redis(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
-    lanes: Vec<Mutex<Option<MultiplexedConnection>>>,
+    lanes: Vec<Mutex<Option<Lane>>>,
+    opened: AtomicU64,
     turn: AtomicUsize,
     prefix: String,
     manual: Option<ManualClock>,
-    replied_at: AtomicI64,
+    replied: Stamp,
+}
+
+/// A connection and its place in the order in which connections were opened.
+#[derive(Clone)]
+struct Lane {
+    opened: u64,
+    connection: MultiplexedConnection,
 }
 
 /// How to reach Redis.
@@ -111,10 +119,11 @@ impl Redis {
         Ok(Self(Arc::new(Inner {
             pool,
             lanes: (0..config.connections.max(1)).map(|_| Mutex::new(None)).collect(),
+            opened: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
             prefix: config.prefix.clone(),
             manual,
-            replied_at: AtomicI64::new(i64::MIN),
+            replied: Stamp::default(),
         })))
     }
 
@@ -132,9 +141,9 @@ impl Redis {
         for arg in args {
             invocation.arg(arg.as_str());
         }
-        let (lane, mut connection) = self.connection().await?;
-        let answer = invocation.invoke_async(&mut connection).await;
-        self.answered(lane, answer)
+        let mut lane = self.lane().await?;
+        let answer = invocation.invoke_async(&mut lane.connection).await;
+        self.answered(lane.opened, answer)
     }
 
     /// Whether it answers now.
@@ -159,8 +168,8 @@ impl Redis {
     }
 
     /// Whether it answered within this time.
-    pub fn replied_within(&self, age: Duration, clock: &Clock) -> bool {
-        self.0.replied_at.load(Ordering::SeqCst) > clock.now_ms().saturating_sub(millis(age))
+    pub fn replied_within(&self, age: Duration) -> bool {
+        self.0.replied.is_within(age)
     }
 
     /// The first argument of every script that needs the time.
@@ -186,38 +195,45 @@ impl Redis {
     }
 
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        let (lane, mut connection) = self.connection().await?;
-        let answer = command.query_async(&mut connection).await;
-        self.answered(lane, answer)
+        let mut lane = self.lane().await?;
+        let answer = command.query_async(&mut lane.connection).await;
+        self.answered(lane.opened, answer)
     }
 
-    /// A connection of the next lane.
-    async fn connection(&self) -> Result<(usize, MultiplexedConnection), StoreError> {
-        let lane = self.0.turn.fetch_add(1, Ordering::Relaxed) % self.0.lanes.len();
-        if let Some(connection) = &*self.lane(lane) {
-            return Ok((lane, connection.clone()));
+    /// The next lane, connected if it was not.
+    async fn lane(&self) -> Result<Lane, StoreError> {
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed) % self.0.lanes.len();
+        if let Some(lane) = &*self.slot(turn) {
+            return Ok(lane.clone());
         }
         let pooled = self.0.pool.get().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let connection = Connection::take(pooled);
-        *self.lane(lane) = Some(connection.clone());
-        Ok((lane, connection))
+        // Others may have waited too: the first one's connection serves all.
+        let mut slot = self.slot(turn);
+        let lane = slot.get_or_insert_with(|| Lane {
+            opened: self.0.opened.fetch_add(1, Ordering::Relaxed),
+            connection: Connection::take(pooled),
+        });
+        Ok(lane.clone())
     }
 
-    /// Notes an answer, and gives up a lane whose connection is of no use any more.
-    fn answered<T>(&self, lane: usize, answer: Result<T, RedisError>) -> Result<T, StoreError> {
-        answer.inspect(|_| self.0.replied_at.store(Clock::System.now_ms(), Ordering::SeqCst)).map_err(
-            |error| {
-                // A replica that was promoted away says READONLY on a connection that stays open.
-                if error.is_unrecoverable_error() || error.is_timeout() || error.code() == Some("READONLY") {
-                    self.lane(lane).take();
-                }
-                metrics::counter!("postrider_redis_errors_total").increment(1);
-                StoreError::Unavailable(error.to_string())
-            },
-        )
+    /// Notes an answer, and gives up connections that are of no use any more: what broke one broke those opened before
+    /// it, and none that was opened since.
+    fn answered<T>(&self, opened: u64, answer: Result<T, RedisError>) -> Result<T, StoreError> {
+        answer.inspect(|_| self.0.replied.mark()).map_err(|error| {
+            // A replica that was promoted away says READONLY on a connection that stays open.
+            let this_one = error.is_timeout() || error.code() == Some("READONLY");
+            let all = error.is_unrecoverable_error() && !this_one;
+            for slot in 0..self.0.lanes.len() {
+                let gone =
+                    |lane: &mut Lane| lane.opened == opened && this_one || lane.opened <= opened && all;
+                drop(self.slot(slot).take_if(gone));
+            }
+            metrics::counter!("postrider_redis_errors_total").increment(1);
+            StoreError::Unavailable(error.to_string())
+        })
     }
 
-    fn lane(&self, lane: usize) -> MutexGuard<'_, Option<MultiplexedConnection>> {
+    fn slot(&self, lane: usize) -> MutexGuard<'_, Option<Lane>> {
         self.0.lanes[lane].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

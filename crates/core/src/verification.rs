@@ -80,6 +80,11 @@ impl VerificationId {
         Self(Uuid::new_v4())
     }
 
+    /// The verification that a task of that id sends the code of, if our producer made the task.
+    pub fn of_task(task: &str) -> Option<Self> {
+        Uuid::try_parse(task).ok().map(Self)
+    }
+
     /// The id of the task that sends its code, so that both are one thing in logs and records.
     pub fn task_id(&self) -> String {
         self.0.to_string()

@@ -97,8 +97,14 @@ impl Services {
                 return self.tell(&sms, DeliveryState::Failed, Err(TaskError::Fail(reason))).await;
             }
         };
-        let begun =
-            self.records.begin(&turn, self.policy.lease).await.map_err(|error| wait_for_store(&error))?;
+        let begun = match self.records.begin(&turn, self.policy.lease).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                // It may have been written all the same, and would read as a call that was made.
+                self.finish(&turn, &Finish::Waiting).await;
+                return Err(wait_for_store(&error));
+            }
+        };
         let attempt = match begun {
             Begun::Yes(attempt) => attempt,
             Begun::Expired => return self.tell(&sms, DeliveryState::Expired, Err(TaskError::Expired)).await,

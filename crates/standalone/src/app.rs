@@ -101,6 +101,7 @@ pub(crate) async fn run(listen: SocketAddr, level: String) -> Result<(), Failure
         clock: clock.clone(),
     };
     let services = Arc::new(Services {
+        anonymous_checks: backends.address_throttle(settings.anonymous_checks()?, &clock),
         producer: Producer::new(backends.broker.clone(), clock.clone(), "postrider"),
         backends,
         keys,

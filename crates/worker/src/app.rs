@@ -84,6 +84,7 @@ impl<S: Send + Sync + 'static> Worker<S> {
                 keys,
                 dead_max_length: options.dead_max_length,
                 worker: options.name.clone(),
+                clock: clock.clone(),
             },
             clock,
             shutdown: shutdown.clone(),
@@ -98,6 +99,7 @@ impl<S: Send + Sync + 'static> Worker<S> {
         let subscriptions = subscriptions.map(|queue| Subscription { queue, prefetch }).collect();
         let mut consumer = broker.consume(subscriptions, shutdown);
         let pool = Pool::new(options.concurrency);
+        let mut gave_up = false;
         loop {
             let place = tokio::select! {
                 () = shutdown.soft().cancelled() => break,
@@ -107,7 +109,11 @@ impl<S: Send + Sync + 'static> Worker<S> {
                 () = shutdown.soft().cancelled() => break,
                 delivery = consumer.next() => delivery,
             };
-            let Some(delivery) = delivery else { break };
+            let Some(delivery) = delivery else {
+                tracing::error!("the consumer has ended by itself");
+                gave_up = true;
+                break;
+            };
             let executor = Arc::clone(&executor);
             pool.run(place, async move { executor.execute(delivery).await });
         }
@@ -131,6 +137,6 @@ impl<S: Send + Sync + 'static> Worker<S> {
         broker.close();
         shutdown.drained(GIVE_UP).await;
         tracing::info!("worker has stopped");
-        drained
+        drained && !gave_up
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn on_arrival(arrival: &Arrival<'_>) -> OnArrival {
         Err(_) if !owned => return OnArrival::LeaveToOwner,
         Err(error) => return OnArrival::Bury(Reason::new("undecodable", error.to_string())),
     };
-    if !registered {
+    if !(*registered || *newer && *owned) {
         return if *owned {
             OnArrival::Bury(Reason::new("unknown_task", "no task of this name is registered here"))
         } else {
@@ -195,6 +195,8 @@ mod tests {
             |headers, waiting_since| on_arrival(&Arrival { newer: true, waiting_since, ..arrival(headers) });
 
         assert_eq!(on(&endless, None), OnArrival::AwaitUpgrade(NEWER_WAIT));
+        let unheard_of = Arrival { newer: true, registered: false, ..arrival(&endless) };
+        assert_eq!(on_arrival(&unheard_of), OnArrival::AwaitUpgrade(NEWER_WAIT));
         assert!(matches!(on(&endless, Some(old)), OnArrival::Bury(reason) if reason.code == "newer_version"));
         assert_eq!(on(&ending, Some(old)), OnArrival::AwaitUpgrade(NEWER_WAIT));
     }

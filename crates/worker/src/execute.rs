@@ -68,18 +68,21 @@ impl<S: Send + Sync + 'static> Executor<S> {
                 let next = postponed(&delivery.message, now, delay);
                 self.settler.later(delivery, delay, next).await;
             }
-            (OnArrival::AwaitUpgrade(delay), Some((headers, _))) => {
-                tracing::warn!(task.name = %headers.task, task.id = %headers.id, "a payload newer than this worker waits");
+            // A task that only a later release knows, and that is too late for all of them.
+            (OnArrival::Expire, None) => {
+                tracing::warn!(queue.name = %from, "a newer task was not run: its end of life has passed");
+                delivery.ack().await;
+            }
+            (OnArrival::AwaitUpgrade(delay), _) => {
+                let task = delivery.message.header("task").unwrap_or_default();
+                tracing::warn!(task.name = %task, "a payload newer than this worker waits");
                 let mut next = postponed(&delivery.message, now, delay);
                 next.headers.entry(WAITING_HEADER.into()).or_insert_with(|| format_instant(now).into());
                 self.settler.later(delivery, delay, next).await;
             }
             (OnArrival::Bury(reason), _) => self.settler.bury(delivery, &burial, &reason).await,
             (OnArrival::LeaveToOwner, _) => self.settler.leave_to_owner(delivery).await,
-            (
-                OnArrival::Run(_) | OnArrival::Expire | OnArrival::Postpone(_) | OnArrival::AwaitUpgrade(_),
-                None,
-            ) => {
+            (OnArrival::Run(_) | OnArrival::Postpone(_), None) => {
                 unreachable!("these are decided for registered tasks with readable headers only")
             }
         }
@@ -95,7 +98,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
     async fn take_back(&self, delivery: Delivery, queue: &str) {
         let headers = TaskHeaders::read(&delivery.message).ok();
         let task = headers.as_ref().and_then(|headers| self.registry.get(&headers.task));
-        let why = delivery.message.header("x-first-death-reason").unwrap_or("unknown").to_owned();
+        let why = death_in(&delivery.message, queue).unwrap_or("unknown").to_owned();
         if let (Some(headers), Some(task), "expired") = (&headers, task, why.as_str()) {
             return self.run(delivery, headers, task, true).await;
         }
@@ -110,21 +113,26 @@ impl<S: Send + Sync + 'static> Executor<S> {
         let policy = if self.jitter { task.retry().jitter(true) } else { task.retry() };
         let from = delivery.queue.to_string();
         let burial = Burial { headers: Some(headers), queue: &from, at: self.clock.now() };
-        let arguments = Arguments::read(&delivery.message).map_err(|error| error.to_string());
-        let job =
-            match arguments.and_then(|arguments| task.decode(arguments).map_err(|error| error.to_string())) {
-                Ok(job) => job,
-                // A payload of a later version, for example: too late is too late, whatever it says.
-                Err(_) if expired => {
-                    count(task, Ended::Expired.log((task.name(), &headers.id), begun));
-                    delivery.ack().await;
-                    return;
-                }
-                Err(detail) => {
-                    count(task, "dead");
-                    return self.settler.bury(delivery, &burial, &Reason::new("undecodable", detail)).await;
-                }
-            };
+        // A task's own decoding may panic, and the delivery must be settled all the same.
+        let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let arguments = Arguments::read(&delivery.message).map_err(|error| error.to_string())?;
+            task.decode(arguments).map_err(|error| error.to_string())
+        }));
+        let job = match decoded
+            .unwrap_or_else(|_| Err("decoding the arguments panicked; the log says where".into()))
+        {
+            Ok(job) => job,
+            // A payload of a later version, for example: too late is too late, whatever it says.
+            Err(_) if expired => {
+                count(task, Ended::Expired.log((task.name(), &headers.id), begun));
+                delivery.ack().await;
+                return;
+            }
+            Err(detail) => {
+                count(task, "dead");
+                return self.settler.bury(delivery, &burial, &Reason::new("undecodable", detail)).await;
+            }
+        };
         let context = Context {
             id: headers.id.clone(),
             queue: delivery.queue.to_string(),
@@ -217,6 +225,16 @@ impl Ended {
 
 fn count<S>(task: &Registered<S>, outcome: &'static str) {
     metrics::counter!("postrider_tasks_total", "task" => task.name(), "outcome" => outcome).increment(1);
+}
+
+/// Why the broker took the message out of that queue. A message that came down the delay ladder has died there too.
+fn death_in<'a>(message: &'a Message, queue: &str) -> Option<&'a str> {
+    let Some(Value::Array(deaths)) = message.headers.get("x-death") else { return None };
+    deaths.iter().find_map(|death| {
+        let Value::Table(death) = death else { return None };
+        let of_queue = death.get("queue").and_then(Value::as_str) == Some(queue);
+        of_queue.then(|| death.get("reason").and_then(Value::as_str)).flatten()
+    })
 }
 
 fn number(message: &Message, header: &str) -> i64 {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use postrider_core::broker::message::Message;
 use postrider_core::broker::topology::{DEAD, unclaimed};
 use postrider_core::broker::{Broker, Delivery, PublishError};
+use postrider_core::clock::Clock;
 use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
 use postrider_core::task::Reason;
@@ -32,6 +33,8 @@ pub(crate) struct Settler {
     pub dead_max_length: u64,
     /// The worker's name, for those who look at dead letters.
     pub worker: String,
+    /// The time.
+    pub clock: Clock,
 }
 
 /// What takes a delivery's place.
@@ -89,12 +92,22 @@ impl Settler {
     async fn replace(&self, delivery: Delivery, successor: &Successor) -> bool {
         let held = tokio::time::timeout(HOLD, async {
             while let Err(error) = self.publish(successor).await {
+                if error.is_final() {
+                    return Err(error);
+                }
                 tracing::warn!(queue.name = %delivery.queue, %error, "holding a delivery until its successor is published");
                 tokio::time::sleep(BETWEEN_TRIES).await;
             }
+            Ok(())
         });
         let published = tokio::select! {
-            held = held => held.is_ok(),
+            held = held => match held {
+                // It can never go on as it is; a dead letter holds all of it in its body.
+                Ok(Err(error)) if successor.queue != DEAD => {
+                    return Box::pin(self.bury_unpublishable(delivery, &error)).await;
+                }
+                held => matches!(held, Ok(Ok(()))),
+            },
             () = self.shutdown.hard().cancelled() => false,
         };
         if published {
@@ -104,6 +117,13 @@ impl Settler {
             delivery.requeue().await;
         }
         published
+    }
+
+    async fn bury_unpublishable(&self, delivery: Delivery, error: &PublishError) -> bool {
+        let queue = delivery.queue.to_string();
+        let burial = Burial { headers: None, queue: &queue, at: self.clock.now() };
+        self.bury(delivery, &burial, &Reason::new("unpublishable", error.to_string())).await;
+        true
     }
 
     async fn publish(&self, Successor { queue, delay, message }: &Successor) -> Result<(), PublishError> {

@@ -121,3 +121,18 @@ fn readers_pass_over_fields_that_they_do_not_know() {
         assert!(matches!(right, Verdict::Approved(_)));
     });
 }
+
+#[test]
+fn send_times_of_a_later_version_are_an_error_and_not_none() {
+    on_redis(async |rig| {
+        let throttle = rig.throttle(&limits(&[(MINUTE, 1)], &[(HOUR, 1)]));
+        let asker = || Asker { number: vec!["number".into()], ip: Vec::new() };
+        assert!(matches!(throttle.acquire(asker()).await.unwrap(), Decision::Granted(_)));
+        let (keys, mut connection) = (rig.keys().await, rig.connection().await);
+
+        let later: &[u8] = &[2, 0, 0, 0, 0, 0, 0, 0, 9];
+        let () = cmd("SET").arg(&keys[0]).arg(later).query_async(&mut connection).await.unwrap();
+
+        assert!(throttle.acquire(asker()).await.is_err());
+    });
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postrider_core::clock::{from_millis, millis};
-use postrider_delivery::send_record::{Begun, Claim, Claimed, Finish, Turn};
+use postrider_delivery::send_record::{Begun, CLAIM_LEASE, Claim, Claimed, Finish, Turn};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof};
 use proptest::sample::select;
@@ -62,6 +62,7 @@ async fn compare(rigs: &[Rig; 2], steps: Vec<Step>, stop: bool) -> Result<(), Te
                     Claimed::Granted(turn) => {
                         prop_assert!(turn.not_after > from_millis(now));
                         edges.note(turn.not_after.as_millisecond());
+                        edges.note(now + millis(CLAIM_LEASE));
                         turns.push(turn);
                     }
                     Claimed::Held(wait) => edges.note(now + millis(wait)),
@@ -105,7 +106,7 @@ fn schedule(resend: bool) -> impl Strategy<Value = Vec<Step>> {
     prop_oneof![vec(step(resend, 5), 1..80), vec(step(resend, 1), 1..80)]
 }
 
-fn step(resend: bool, finishes: u32) -> impl Strategy<Value = Step> {
+fn step(resend: bool, alive: u32) -> impl Strategy<Value = Step> {
     // The first claim decides the end of a task, and one that ends at once is of little use.
     let not_after = prop_oneof![
         6 => Just(None),
@@ -127,9 +128,10 @@ fn step(resend: bool, finishes: u32) -> impl Strategy<Value = Step> {
         6 => claim.prop_map(|(task, not_after, window, resend, replays)| {
             Step::Claim { task, not_after, window, resend, replays }
         }),
-        5 => (turn(), select(vec![MINUTE, SECOND, 1, 0])).prop_map(|(turn, lease)| Step::Begin { turn, lease }),
-        finishes => (turn(), finish).prop_map(|(turn, finish)| Step::Finish { turn, finish }),
-        3 => pass().prop_map(Step::Pass),
+        alive => (turn(), select(vec![MINUTE, SECOND, 1, 0])).prop_map(|(turn, lease)| Step::Begin { turn, lease }),
+        alive => (turn(), finish).prop_map(|(turn, finish)| Step::Finish { turn, finish }),
+        2 => pass().prop_map(Step::Pass),
+        3 => Just(Step::Pass(Pass::By(millis(CLAIM_LEASE)))),
     ]
 }
 

@@ -17,7 +17,7 @@ use postrider_core::config::{
 };
 use postrider_core::phone::PhonePolicy;
 use postrider_core::redis::RedisConfig;
-use postrider_core::throttle::Limits;
+use postrider_core::throttle::{Limits, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Apps;
@@ -63,6 +63,7 @@ pub(crate) struct Plan {
     pub(crate) phone: PhonePolicy,
     pub(crate) codes: CodeRules,
     pub(crate) limits: Limits,
+    pub(crate) anonymous_checks: Vec<Window>,
 }
 
 impl Settings {
@@ -90,6 +91,11 @@ impl Settings {
         self.phone.policy()
     }
 
+    /// How often an address without a key may guess.
+    pub fn anonymous_checks(&self) -> Result<Vec<Window>, ConfigError> {
+        self.codes.anonymous_checks()
+    }
+
     /// What holds for every code.
     pub fn codes(&self) -> Result<CodeRules, ConfigError> {
         self.codes.rules()
@@ -112,6 +118,7 @@ impl Settings {
             phone: self.phone()?,
             codes: self.codes()?,
             limits: self.limits()?,
+            anonymous_checks: self.anonymous_checks()?,
             // Last, because they are files: what can be said about the text is said first.
             keys: Keys { pepper: self.keys.pepper()?, seal: self.keys.seal()? },
         })

@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use postrider_core::broker::topology::{DEAD, QueueType, Topology};
+use postrider_core::broker::topology::{QueueType, Topology};
 use postrider_core::config::{ConfigError, QueueSection, StringList, duration_text};
 use postrider_core::phone::{PhoneCheck, PhonePolicy, Region};
+use postrider_core::throttle::Window;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{App, KeyHash};
@@ -83,6 +84,7 @@ pub(super) struct CodesSection {
     #[serde(with = "duration_text")]
     ttl: Duration,
     max_checks: u32,
+    anonymous_checks: Vec<Window>,
 }
 
 impl HttpSection {
@@ -116,9 +118,6 @@ impl TargetSection {
     pub(super) fn topology(&self) -> Result<Topology, ConfigError> {
         let Self { name, kind, owned, .. } = self;
         QueueSection { name: name.clone(), kind: *kind, owned: *owned }.check("queue.name")?;
-        if name == DEAD || name.starts_with("postrider.") {
-            return Err(ConfigError::key("queue.name", format!("{name:?} has a use of its own")));
-        }
         let topology = Topology::default().probe_queue();
         Ok(if *owned { topology.work_queue(name, *kind) } else { topology.foreign_queue(name) })
     }
@@ -163,8 +162,18 @@ impl PhoneSection {
 }
 
 impl CodesSection {
+    /// The windows of an address whose caller shows no key.
+    pub(super) fn anonymous_checks(&self) -> Result<Vec<Window>, ConfigError> {
+        let bad = |window: &Window| window.window.is_zero() || !(1..=1000).contains(&window.max);
+        if self.anonymous_checks.is_empty() || self.anonymous_checks.iter().any(bad) {
+            let reason = "must hold at least one window, longer than 0s and with max 1 to 1000";
+            return Err(ConfigError::key("codes.anonymous_checks", reason));
+        }
+        Ok(self.anonymous_checks.clone())
+    }
+
     pub(super) fn rules(&self) -> Result<CodeRules, ConfigError> {
-        let Self { ttl, max_checks } = *self;
+        let Self { ttl, max_checks, .. } = *self;
         if !(Duration::from_secs(30)..=Duration::from_mins(10)).contains(&ttl) {
             return Err(ConfigError::key("codes.ttl", "must be 30s to 600s"));
         }

@@ -1,13 +1,16 @@
 //! Compares a guess with the code of a verification. A right one is good once; each guess counts before it is compared.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use postrider_core::code::Code;
 use postrider_core::codes::Verdict;
+use postrider_core::throttle::{Asker, Decision};
 use postrider_core::verification::{Verification, VerificationId};
 
 use super::code_parts;
 use crate::auth::App;
+use crate::client_ip;
 use crate::error::ApiError;
 use crate::services::Services;
 
@@ -17,6 +20,8 @@ pub(crate) struct CheckVerification {
     pub(crate) app: Arc<App>,
     pub(crate) id: VerificationId,
     pub(crate) code: Code,
+    /// The address of a caller without a key.
+    pub(crate) ip: Option<IpAddr>,
 }
 
 /// See the module.
@@ -24,7 +29,10 @@ pub(crate) async fn check_verification(
     services: Arc<Services>,
     request: CheckVerification,
 ) -> Result<Verification, ApiError> {
-    let CheckVerification { app, id, code } = request;
+    let CheckVerification { app, id, code, ip } = request;
+    if let Some(ip) = ip {
+        admit(&services, ip).await?;
+    }
     let macs = services.keys.pepper.macs(&code_parts(&app, &id.to_string(), &code));
     let verdict = services.backends.codes.check(&id, &app.name, &macs).await?;
     metrics::counter!("postrider_checks_total", "verdict" => name(&verdict)).increment(1);
@@ -35,6 +43,15 @@ pub(crate) async fn check_verification(
         Verdict::Consumed => Err(ApiError::VerificationConsumed),
         Verdict::Exhausted => Err(ApiError::ChecksExhausted),
         Verdict::NotFound => Err(ApiError::VerificationNotFound),
+    }
+}
+
+/// A guess writes, so whoever shows no key passes a window of its address first.
+async fn admit(services: &Services, ip: IpAddr) -> Result<(), ApiError> {
+    let ip = services.keys.pepper.macs(&["check", &client_ip::counted(ip)]);
+    match services.anonymous_checks.acquire(Asker { number: Vec::new(), ip }).await? {
+        Decision::Granted(_) => Ok(()),
+        Decision::Denied { by, retry_after } => Err(ApiError::Limited { by, retry_after }),
     }
 }
 

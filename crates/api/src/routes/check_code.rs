@@ -23,7 +23,8 @@ pub(super) async fn check_code(
     let to = PhoneNumber::parse(&to, app.default_region, &services.phone).map_err(ApiError::from)?;
     let purpose = input::purpose(&mut fields)?;
     let code = input::code(&mut fields)?;
-    let guess = CheckCode { app, to, purpose, code };
+    let ip = input::guesser(&app, &request, &http);
+    let guess = CheckCode { app, to, purpose, code, ip };
     let checked = flows::check_code(services.clone().into_inner(), guess);
     let verification = services.work.run(checked).await?;
     Ok(reply(HttpResponse::Ok(), verification))

@@ -19,7 +19,8 @@ pub(super) async fn check_verification(
     let mut fields = input::read(&request, body, http.request_timeout, &["code"]).await?;
     let code = input::code(&mut fields)?;
     let id = input::id(&request)?;
-    let guess = CheckVerification { app, id, code };
+    let ip = input::guesser(&app, &request, &http);
+    let guess = CheckVerification { app, id, code, ip };
     let checked = flows::check_verification(services.clone().into_inner(), guess);
     let verification = services.work.run(checked).await?;
     Ok(reply(HttpResponse::Ok(), verification))

@@ -9,7 +9,6 @@ use postrider_core::phone::PhoneNumber;
 
 use super::reply::reply;
 use super::{Answer, VERIFICATIONS, input, json::Fields};
-use crate::auth::App;
 use crate::client_ip;
 use crate::config::HttpSettings;
 use crate::error::ApiError;
@@ -47,7 +46,9 @@ async fn asked(
     let mut fields = input::read(request, body, http.request_timeout, &["to", "purpose", "signals"]).await?;
     let to = PhoneNumber::parse(&fields.text("to")?, app.default_region, &services.phone)?;
     let purpose = input::purpose(&mut fields)?;
-    let ip = client_ip(&app, signalled_ip(&mut fields)?, request, http);
+    // A caller with a key is a server, whose own address never counts. One without is not believed what it says.
+    let signalled = signalled_ip(&mut fields)?;
+    let ip = if app.authenticated { signalled } else { input::address(request, http) };
     Ok(CreateVerification { app, to, purpose, ip })
 }
 
@@ -56,23 +57,4 @@ fn signalled_ip(fields: &mut Fields) -> Result<Option<IpAddr>, ApiError> {
     let Some(text) = signals.optional_text("ip")? else { return Ok(None) };
     let refused = || ApiError::InvalidParameter("`signals.ip` must be an IPv4 or IPv6 address.".into());
     client_ip::parse(&text).map(Some).ok_or_else(refused)
-}
-
-/// A caller with a key is a server, whose own address never counts. One without is not believed what it says.
-fn client_ip(
-    app: &App,
-    signalled: Option<IpAddr>,
-    request: &HttpRequest,
-    http: &HttpSettings,
-) -> Option<IpAddr> {
-    if app.authenticated {
-        return signalled;
-    }
-    let forwarded: Vec<&str> = request
-        .headers()
-        .get_all("x-forwarded-for")
-        .map(|value| value.to_str().unwrap_or_default())
-        .collect();
-    let peer = request.peer_addr()?.ip();
-    Some(client_ip::of_connection(peer, forwarded.into_iter(), &http.trusted_proxies))
 }

@@ -1,6 +1,7 @@
 //! Reads what a request holds: its body, as JSON of a bounded size in a bounded time, and the fields that several
 //! routes have.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -11,6 +12,9 @@ use postrider_core::code::Code;
 use postrider_core::verification::VerificationId;
 
 use super::json::Fields;
+use crate::auth::App;
+use crate::client_ip;
+use crate::config::HttpSettings;
 use crate::error::ApiError;
 use crate::flows::Purpose;
 
@@ -34,6 +38,19 @@ pub(super) async fn read(
     }
     let body = tokio::time::timeout(within, collect(body)).await.map_err(|_| ApiError::RequestTimeout)??;
     Fields::parse(&body, known)
+}
+
+/// The address that a caller without a key comes from.
+pub(super) fn address(request: &HttpRequest, http: &HttpSettings) -> Option<IpAddr> {
+    let forwarded = request.headers().get_all("x-forwarded-for");
+    let forwarded: Vec<&str> = forwarded.map(|value| value.to_str().unwrap_or_default()).collect();
+    let peer = request.peer_addr()?.ip();
+    Some(client_ip::of_connection(peer, forwarded.into_iter(), &http.trusted_proxies))
+}
+
+/// The address whose guesses are counted: that of a caller without a key.
+pub(super) fn guesser(app: &App, request: &HttpRequest, http: &HttpSettings) -> Option<IpAddr> {
+    if app.authenticated { None } else { address(request, http) }
 }
 
 /// What the code is for; it has a default.

@@ -81,6 +81,19 @@ impl Value {
         }
     }
 
+    /// At least the bytes that it takes on the wire, its type included.
+    fn size(&self) -> usize {
+        match self {
+            Self::Str(text) => 5 + text.len(),
+            Self::RawStr(bytes) | Self::Bytes(bytes) => 5 + bytes.len(),
+            Self::Array(values) => 5 + values.iter().map(Self::size).sum::<usize>(),
+            Self::Table(table) => {
+                5 + table.iter().map(|(name, value)| name.len() + 1 + value.size()).sum::<usize>()
+            }
+            _ => 9,
+        }
+    }
+
     /// A whole number of any width; text of digits counts too, as it does in Celery.
     pub fn as_i64(&self) -> Option<i64> {
         match self {
@@ -114,6 +127,11 @@ impl Message {
     /// The text of a header, if it is there and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(Value::as_str)
+    }
+
+    /// At least the bytes that the headers take on the wire.
+    pub fn headers_size(&self) -> usize {
+        self.headers.iter().map(|(name, value)| name.len() + 1 + value.size()).sum()
     }
 
     /// Takes out the history that dead-lettering wrote into the headers.

@@ -18,7 +18,6 @@ pub use memory::MemoryBroker;
 
 use message::Message;
 
-use crate::clock::Clock;
 use crate::shutdown::Shutdown;
 
 /// A broker to publish to and consume from. Cheap to clone.
@@ -68,9 +67,19 @@ pub enum NotPublished {
     /// No queue takes it.
     #[error("no queue takes it ({0})")]
     Returned(String),
+    /// The headers are larger than a frame.
+    #[error("its headers are larger than a frame")]
+    Headers,
     /// A name is longer than AMQP allows.
     #[error("the name {0:?} is longer than 255 bytes")]
     Name(String),
+}
+
+impl PublishError {
+    /// Whether the same message can never be published, however often it is tried.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::NotPublished(NotPublished::Headers | NotPublished::Name(_)))
+    }
 }
 
 impl Broker {
@@ -126,9 +135,9 @@ impl Broker {
     }
 
     /// Whether a publish was confirmed within this time, by the probe when nothing else was published.
-    pub fn confirmed_within(&self, age: Duration, clock: &Clock) -> bool {
+    pub fn confirmed_within(&self, age: Duration) -> bool {
         match self {
-            Self::Amqp(amqp) => amqp.confirmed_within(age, clock),
+            Self::Amqp(amqp) => amqp.confirmed_within(age),
             Self::Memory(_) => true,
         }
     }

@@ -64,6 +64,8 @@ pub struct Exchange {
     pub name: String,
     /// `true` for a topic exchange, else direct.
     pub topic: bool,
+    /// Whether its type is ours to insist on.
+    pub owned: bool,
 }
 
 /// A durable queue.
@@ -114,7 +116,12 @@ impl Topology {
             ("x-dead-letter-strategy", "at-least-once".into()),
             ("x-overflow", "reject-publish".into()),
         ]);
-        let patient = table([("x-queue-type", "quorum".into()), ("x-delivery-limit", PATIENT)]);
+        let patient = table([
+            ("x-queue-type", "quorum".into()),
+            ("x-delivery-limit", PATIENT),
+            // Where no worker of ours runs, nobody takes from it.
+            ("x-message-ttl", Value::I32(24 * 3600 * 1000)),
+        ]);
         self.celery_layout(&returned, patient, true).celery_layout(name, arguments, true)
     }
 
@@ -156,7 +163,7 @@ impl Topology {
     /// The delay ladder, and the way from its foot to each of the queues.
     #[must_use]
     pub fn delay_ladder<'a>(mut self, kind: QueueType, targets: impl IntoIterator<Item = &'a str>) -> Self {
-        self.exchanges.push(Exchange { name: DUE.into(), topic: true });
+        self.exchanges.push(Exchange { name: DUE.into(), topic: true, owned: true });
         for target in targets {
             self.bindings.push(Binding {
                 source: DUE.into(),
@@ -179,7 +186,7 @@ impl Topology {
                     ("x-overflow", "reject-publish".into()),
                 ]));
             }
-            self.exchanges.push(Exchange { name: name.clone(), topic: true });
+            self.exchanges.push(Exchange { name: name.clone(), topic: true, owned: true });
             self.queues.push(Queue { name: name.clone(), arguments, owned: true });
             self.bindings.push(Binding {
                 source: name.clone(),
@@ -196,7 +203,7 @@ impl Topology {
     }
 
     fn celery_layout(mut self, name: &str, arguments: Table, owned: bool) -> Self {
-        self.exchanges.push(Exchange { name: name.into(), topic: false });
+        self.exchanges.push(Exchange { name: name.into(), topic: false, owned });
         self.queues.push(Queue { name: name.into(), arguments, owned });
         self.bindings.push(Binding {
             source: name.into(),
@@ -204,6 +211,18 @@ impl Topology {
             key: name.into(),
         });
         self
+    }
+}
+
+/// Why a queue of that name cannot be a work queue, if it cannot.
+pub fn unusable(name: &str) -> Option<&'static str> {
+    let ours = [DEAD, PROBE].contains(&name) || name.starts_with("postrider.");
+    if ours || name.ends_with(".returned") {
+        Some("is one of Postrider's own queues")
+    } else if one_word(name).len() > 200 {
+        Some("is too long for a routing key")
+    } else {
+        None
     }
 }
 

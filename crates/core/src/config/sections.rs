@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{ConfigError, credentials_folder, duration_text};
 use crate::broker::AmqpConfig;
-use crate::broker::topology::QueueType;
+use crate::broker::topology::{QueueType, unusable};
 use crate::redis::{Redis, RedisConfig};
 use crate::seal::KeyRing;
 
@@ -152,7 +152,12 @@ impl QueueSection {
                 format!("the queue name {:?} must be 1 to 200 letters, digits and -_.", self.name),
             ));
         }
-        Ok(())
+        match unusable(&self.name) {
+            Some(reason) => {
+                Err(ConfigError::key(key, format!("{:?} {reason}: choose another name", self.name)))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -197,12 +202,16 @@ fn yes() -> bool {
     true
 }
 
-/// A URL without its password.
+/// A URL without user, password and query, all of which may be secret.
 fn starred_url<S: Serializer>(url: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     let url = url.expose_secret();
-    let shown = match (url.split_once("://"), url.rfind('@')) {
-        (Some((scheme, _)), Some(at)) => format!("{scheme}://******{}", &url[at..]),
-        _ => url.to_owned(),
+    let shown = match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, _)| (place, "?******"));
+            let place = place.rsplit_once('@').map_or(place.to_owned(), |(_, host)| format!("******@{host}"));
+            format!("{scheme}://{place}{query}")
+        }
+        None => "******".to_owned(),
     };
     serializer.serialize_str(&shown)
 }

@@ -6,6 +6,7 @@
 -- ARGV[2]   count of subjects; then for each: count of keys, count of windows, and for each window its ms and maximum
 -- returns   {1, now, next} granted; `next` is when subject 1 may send again
 --           {0, subject, window, wait_ms} denied by the window with the longest wait
+--           an error, and nothing taken, where a later version has written a key
 local now = now_ms(ARGV[1])
 local at, key = 2, 0
 local function argument() at = at + 1; return tonumber(ARGV[at - 1]) end
@@ -17,7 +18,9 @@ for s = 1, argument() do
   for k = 1, keys do
     key = key + 1
     local packed = redis.call('GET', KEYS[key])
-    if packed and string.byte(packed) == 1 then
+    if packed then
+      -- Send times that cannot be read must not be none: the limit would not hold.
+      if string.byte(packed) ~= 1 then return redis.error_reply('ERR a newer version has written ' .. KEYS[key]) end
       for offset = 2, #packed, 8 do
         local sent = struct.unpack('>I8', packed, offset)
         subject.all[#subject.all + 1] = sent

@@ -7,6 +7,7 @@ use postrider_core::code::Code;
 use postrider_core::phone::{PhoneCheck, PhoneNumber, PhonePolicy, Region};
 use postrider_core::task::{Compute, Context, TaskError, TaskResult};
 use postrider_core::tasks::CcpSendSmsCode;
+use postrider_core::verification::{DeliveryState, VerificationId};
 
 use crate::send::{Services, Sms, concerns_recipient};
 
@@ -33,7 +34,7 @@ impl Compute<Services> for CcpSendSmsCode {
             purpose: "default".into(),
             not_after: context.expires,
             life: services.policy.window,
-            verification: None,
+            verification: verification(context),
         };
         match services.send(sms, context).await {
             Ok(()) => Ok(SENT),
@@ -45,6 +46,17 @@ impl Compute<Services> for CcpSendSmsCode {
             Err(error) => Err(error),
         }
     }
+
+    async fn expired(self, services: &Services, context: &Context) {
+        if let Some(id) = verification(context) {
+            services.write_back(&id, DeliveryState::Expired).await;
+        }
+    }
+}
+
+/// A call that our producer made has its verification's id; of any other id the store knows nothing.
+fn verification(context: &Context) -> Option<VerificationId> {
+    VerificationId::of_task(&context.id)
 }
 
 fn refused(context: &Context, why: &dyn std::fmt::Display) -> i32 {

@@ -40,21 +40,25 @@ pub(crate) struct Which {
 
 pub(crate) async fn command(settings: &Settings, command: Command) -> Result<(), Failure> {
     let config = settings.amqp()?;
-    let keys = settings.keys.seal()?;
     let look = DeadLetters::open(&config, DEAD).await.context("the broker cannot be reached")?;
     let mut count = Count::default();
     let shutdown = Shutdown::new();
-    let broker = match command {
+    let replayer = match command {
         Command::Replay(_) => {
-            let broker =
-                AmqpBroker::start(config, Topology::default().probe_queue(), &Clock::System, &shutdown);
-            broker.connected().await;
-            Some(Broker::Amqp(broker))
+            let keys = settings.keys.seal()?;
+            let broker = AmqpBroker::start(config, Topology::default().probe_queue(), &shutdown);
+            broker.first_look().await.context("the broker cannot be published to")?;
+            Some((Broker::Amqp(broker), keys))
         }
         _ => None,
     };
+    // What is buried anew while this command runs, a replayed task that fails at once say, is for the next one.
+    let begun = Clock::System.now();
     while let Some(delivery) = look.next().await.context("the dead-letter queue cannot be read")? {
         let letter = DeadLetter::read(&delivery.message);
+        if letter.died_at.is_some_and(|died| died > begun) {
+            break;
+        }
         match &command {
             Command::List { json } => {
                 print(&line(&letter, *json));
@@ -65,8 +69,8 @@ pub(crate) async fn command(settings: &Settings, command: Command) -> Result<(),
                 count.done += 1;
             }
             Command::Replay(which) if which.means(&letter) => {
-                let broker = broker.as_ref().expect("connected for a replay");
-                match replay(&letter, delivery, broker, &keys).await {
+                let (broker, keys) = replayer.as_ref().expect("connected for a replay");
+                match replay(&letter, delivery, broker, keys).await {
                     Ok(()) => count.done += 1,
                     Err(reason) => {
                         print(&format!("{} stays: {reason}", letter.id));
@@ -79,7 +83,7 @@ pub(crate) async fn command(settings: &Settings, command: Command) -> Result<(),
     }
     // What was looked at and not acked goes back when the connection closes.
     look.close().await;
-    if let Some(broker) = broker {
+    if let Some((broker, _)) = replayer {
         broker.close();
     }
     report(&command, &count)

@@ -25,6 +25,11 @@ pub(crate) async fn worker(settings: &Settings) -> Result<(), Failure> {
     let keys = settings.keys.seal()?;
     let amqp = settings.amqp()?;
     let (provider, policy) = settings.provider()?;
+    if provider.name() == "console" {
+        tracing::warn!(
+            "sms.provider = \"console\": codes and numbers are printed on standard output, nothing is sent"
+        );
+    }
     if let Some(warning) = settings.classic_warning() {
         tracing::warn!("{warning}");
     }
@@ -33,18 +38,20 @@ pub(crate) async fn worker(settings: &Settings) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
     shutdown.spawn(redis.clone().watch(shutdown.soft().clone()));
     shutdown.on_signals().context("cannot listen for signals")?;
-    if let Some(listen) = settings.metrics_listen()? {
-        metrics::serve(listen).with_context(|| format!("metrics.listen: cannot listen on {listen}"))?;
-    }
+    let metrics_listen = settings.metrics_listen()?;
 
     // Redis first: without send records nothing may be sent, and a server that evicts them keeps none.
     let eviction = EvictionGuard::check(&redis, settings.redis.eviction, &shutdown).await?;
     let clock = Clock::System;
-    let broker = AmqpBroker::start(amqp, settings.topology(), &clock, &shutdown);
+    let broker = AmqpBroker::start(amqp, settings.topology(), &shutdown);
     if let Err(error @ TopologyError::Mismatch(..)) = broker.first_look().await {
         return Err(ConfigError::key("topology", error.to_string()).into());
     }
 
+    // Only now: a port is bound by a configuration that can be used.
+    if let Some(listen) = metrics_listen {
+        metrics::serve(listen).with_context(|| format!("metrics.listen: cannot listen on {listen}"))?;
+    }
     let services = Services {
         provider,
         records: SendRecords::Redis(RedisRecords::new(redis.clone())),

@@ -9,9 +9,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::TopologyError;
 
-/// Largest frame, in bytes. The client library buffers 32 of them in each direction of each connection, which at the
-/// broker's offer of 128 KiB would be most of a worker's memory. Larger messages travel in several frames.
-const FRAME_MAX: u32 = 16 * 1024;
+/// Largest frame, in bytes. A body travels in several frames, the headers of a message must fit one. The client library
+/// buffers 32 of them in each direction of each connection, so that this is most of a worker's memory.
+pub(super) const FRAME_MAX: u32 = 96 * 1024;
 
 /// How to reach the broker.
 #[derive(Debug, Clone)]
@@ -41,8 +41,11 @@ pub(super) enum LinkError {
     Ended(String),
     #[error("{0}")]
     Topology(#[from] TopologyError),
-    #[error("the broker address is not an AMQP URI: {0}")]
-    Uri(String),
+    // The library's text quotes the address, password and all.
+    #[error(
+        "it is not an AMQP URI: write amqp://user:password@host:5672/vhost, other characters percent-encoded"
+    )]
+    Uri,
     #[error("a message was not confirmed in time")]
     Unconfirmed,
 }
@@ -70,7 +73,7 @@ impl AmqpConfig {
     }
 
     fn uri(&self) -> Result<AMQPUri, LinkError> {
-        let mut uri: AMQPUri = self.url.expose_secret().parse().map_err(LinkError::Uri)?;
+        let mut uri: AMQPUri = self.url.expose_secret().parse().map_err(|_: String| LinkError::Uri)?;
         uri.query.frame_max = Some(FRAME_MAX);
         uri.query.heartbeat = Some(u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX));
         Ok(uri)

@@ -91,7 +91,7 @@ impl Object<'_> {
 
     fn owned(self) -> bool {
         match self {
-            Self::Exchange(_) => true,
+            Self::Exchange(exchange) => exchange.owned,
             Self::Queue(queue) => queue.owned,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ErrorKind};
+use tokio_util::sync::CancellationToken;
 
 use super::super::{NotPublished, PublishError};
 
@@ -16,11 +17,13 @@ pub(super) struct Link {
     pub(super) channel: Channel,
     /// Held while a publish takes its sequence number and its place in the queue of frames, so that both agree.
     order: Mutex<()>,
+    /// Cancelled by a publish that got no answer: this link, and no later one, is given up.
+    pub(super) broken: CancellationToken,
 }
 
 impl Link {
     pub(super) fn new(connection: Connection, channel: Channel) -> Self {
-        Self { connection, channel, order: Mutex::new(()) }
+        Self { connection, channel, order: Mutex::new(()), broken: CancellationToken::new() }
     }
 
     /// Whether neither the connection nor the channel has ended.

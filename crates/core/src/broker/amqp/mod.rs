@@ -24,7 +24,6 @@ use publisher::Publisher;
 
 use super::topology::Topology;
 use super::{Consumer, PublishError, Subscription, message::Message};
-use crate::clock::Clock;
 use crate::shutdown::Shutdown;
 
 /// A RabbitMQ broker. Cheap to clone.
@@ -39,9 +38,9 @@ impl AmqpBroker {
     /// Starts connecting in the background and keeps connected until the soft stop has drained.
     ///
     /// `topology` is made sure of at each connect.
-    pub fn start(config: AmqpConfig, topology: Topology, clock: &Clock, shutdown: &Shutdown) -> Self {
+    pub fn start(config: AmqpConfig, topology: Topology, shutdown: &Shutdown) -> Self {
         let (config, topology) = (Arc::new(config), Arc::new(topology));
-        let publisher = Publisher::start(Arc::clone(&config), Arc::clone(&topology), clock.clone(), shutdown);
+        let publisher = Publisher::start(Arc::clone(&config), Arc::clone(&topology), shutdown);
         Self { config, topology, publisher }
     }
 
@@ -73,8 +72,8 @@ impl AmqpBroker {
         self.publisher.depth(queue).await
     }
 
-    pub(super) fn confirmed_within(&self, age: Duration, clock: &Clock) -> bool {
-        self.publisher.confirmed_within(age, clock)
+    pub(super) fn confirmed_within(&self, age: Duration) -> bool {
+        self.publisher.confirmed_within(age)
     }
 
     /// Ends the publishing connection, once nothing is to be published any more.

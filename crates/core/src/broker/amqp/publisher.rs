@@ -7,7 +7,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -20,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 use super::super::message::{Message, Properties};
 use super::super::topology::{PROBE, Topology};
 use super::super::{NotPublished, PublishError};
-use super::connect::{AmqpConfig, LinkError, close, within};
+use super::connect::{AmqpConfig, FRAME_MAX, LinkError, close, within};
 use super::link::Link;
 use super::{TopologyError, convert, declare, supervisor};
-use crate::clock::{Clock, millis};
+use crate::clock::Stamp;
 use crate::shutdown::Shutdown;
 
 /// Publishes that may wait for their confirm at once. The client library queues without a bound.
@@ -34,11 +33,9 @@ const PROBE_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Publisher {
     config: Arc<AmqpConfig>,
-    clock: Clock,
     link: watch::Sender<Option<Arc<Link>>>,
     in_flight: Semaphore,
-    confirmed_at: AtomicI64,
-    broken: Notify,
+    confirmed: Stamp,
     returned: Notify,
     closed: CancellationToken,
     first_look: watch::Sender<Option<Result<(), TopologyError>>>,
@@ -62,19 +59,12 @@ impl supervisor::Session for Supervised {
 }
 
 impl Publisher {
-    pub(super) fn start(
-        config: Arc<AmqpConfig>,
-        topology: Arc<Topology>,
-        clock: Clock,
-        shutdown: &Shutdown,
-    ) -> Arc<Self> {
+    pub(super) fn start(config: Arc<AmqpConfig>, topology: Arc<Topology>, shutdown: &Shutdown) -> Arc<Self> {
         let this = Arc::new(Self {
             config,
-            clock,
             link: watch::Sender::new(None),
             in_flight: Semaphore::new(IN_FLIGHT),
-            confirmed_at: AtomicI64::new(i64::MIN),
-            broken: Notify::new(),
+            confirmed: Stamp::default(),
             returned: Notify::new(),
             closed: CancellationToken::new(),
             first_look: watch::Sender::new(None),
@@ -95,6 +85,9 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let refused = PublishError::NotPublished;
         let properties = convert::to_publish(&message).map_err(refused)?;
+        if message.headers_size() > FRAME_MAX as usize - 4096 {
+            return Err(refused(NotPublished::Headers));
+        }
         let (exchange, key) =
             (convert::short(exchange).map_err(refused)?, convert::short(key).map_err(refused)?);
         let link = self.link.borrow().clone().ok_or(refused(NotPublished::Disconnected))?;
@@ -113,12 +106,12 @@ impl Publisher {
         });
         match &ended {
             Ok(()) => {
-                self.confirmed_at.store(self.clock.now_ms(), Ordering::SeqCst);
+                self.confirmed.mark();
                 metrics::counter!("postrider_published_total").increment(1);
             }
             Err(PublishError::Unconfirmed(_)) => {
                 metrics::counter!("postrider_publish_failed_total", "outcome" => "unconfirmed").increment(1);
-                self.broken.notify_one();
+                link.broken.cancel();
             }
             Err(PublishError::NotPublished(reason)) => {
                 if let NotPublished::Returned(_) = reason {
@@ -144,8 +137,8 @@ impl Publisher {
         Some(depth)
     }
 
-    pub(super) fn confirmed_within(&self, age: Duration, clock: &Clock) -> bool {
-        self.confirmed_at.load(Ordering::SeqCst) > clock.now_ms().saturating_sub(millis(age))
+    pub(super) fn confirmed_within(&self, age: Duration) -> bool {
+        self.confirmed.is_within(age)
     }
 
     /// What the first attempt to connect found, once it has ended.
@@ -190,7 +183,7 @@ impl Publisher {
                     close(&link.connection, limit).await;
                     return Ok(());
                 }
-                () = self.broken.notified() => return Err(LinkError::Unconfirmed),
+                () = link.broken.cancelled() => return Err(LinkError::Unconfirmed),
                 // A queue was deleted while this connection was up.
                 () = self.returned.notified() => declare::ensure(&link.connection, topology, &self.config).await?,
                 // Errors of other channels are told too, such as a look at a queue that is not there.
@@ -201,7 +194,7 @@ impl Publisher {
                     if !link.connected() {
                         return Err(LinkError::Ended("the publishing channel".into()));
                     }
-                    if !self.confirmed_within(PROBE_EVERY, &self.clock) && !link.connection.status().blocked() {
+                    if !self.confirmed_within(PROBE_EVERY) && !link.connection.status().blocked() {
                         self.probe(&link).await?;
                     }
                 }
@@ -217,7 +210,7 @@ impl Publisher {
         let limit = self.config.publish_timeout;
         match tokio::time::timeout(limit, link.publish(PROBE.into(), PROBE.into(), b"", properties)).await {
             Ok(Ok(())) => {
-                self.confirmed_at.store(self.clock.now_ms(), Ordering::SeqCst);
+                self.confirmed.mark();
                 Ok(())
             }
             Ok(Err(error)) => Err(LinkError::Ended(format!("the probe queue: {error}"))),
