@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lapin::types::AMQPValue;
+use lapin::types::{AMQPValue, FieldTable};
 use postrider_core::{broker::topology::Topology, task::Signature, verification::DeliveryState};
 use postrider_tests::{
     celery::{fixture, send_sms},
@@ -103,8 +103,11 @@ async fn what_the_broker_gives_up_for_another_reason_is_sealed_under_its_own_que
     let worker = setup.start().await;
     let (amqp, id) = (setup.amqp().await, fresh_id());
 
+    // As a retry looks that came down the delay ladder, where it died of old age, and was then given up.
+    let deaths = vec![death(&setup.queue, "delivery_limit"), death("postrider.delay.0", "expired")];
     let given_up = send_sms(&id, "13912345678", "867530")
-        .with_header("x-first-death-reason", AMQPValue::LongString("delivery_limit".into()));
+        .with_header("x-first-death-reason", AMQPValue::LongString("expired".into()))
+        .with_header("x-death", AMQPValue::FieldArray(deaths.into()));
     amqp.publish(&format!("{}.returned", setup.queue), &given_up).await;
 
     let letters = setup.wait_for_dead_letters(1, SOON).await;
@@ -127,6 +130,14 @@ async fn expired_in_queue(setup: &Setup) -> String {
     amqp.publish(&setup.queue, &message).await;
     assert!(eventually(SOON, async || amqp.ready(&setup.queue).await == Some(0)).await);
     id
+}
+
+/// An entry of the history that the broker writes.
+fn death(queue: &str, reason: &str) -> AMQPValue {
+    let mut entry = FieldTable::default();
+    entry.insert("queue".into(), AMQPValue::LongString(queue.into()));
+    entry.insert("reason".into(), AMQPValue::LongString(reason.into()));
+    AMQPValue::FieldTable(entry)
 }
 
 async fn ran_out(worker: &mut Proc, id: &str) {
