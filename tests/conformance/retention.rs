@@ -16,6 +16,7 @@ use crate::codes::{TTL, new_code};
 use crate::rig::{RUNTIME, Rig, now, on_redis};
 use crate::throttle::{DAY, HOUR, MINUTE, limits};
 
+const LEASE: Duration = Duration::from_secs(30);
 /// So many writes make each memory adapter sweep.
 const SWEEP: usize = 1024;
 
@@ -24,9 +25,8 @@ fn on_memory(case: impl AsyncFn(&Rig)) {
 }
 
 fn task(name: &str, not_after: Option<i64>) -> Claim {
-    let (window, lease) = (Duration::from_mins(5), Duration::from_secs(30));
     let (task, not_after) = (name.into(), not_after.map(from_millis));
-    Claim { task, not_after, window, lease, resend: false, replays: 0 }
+    Claim { task, not_after, window: Duration::from_mins(5), resend: false, replays: 0 }
 }
 
 fn asker(number: &str) -> Asker {
@@ -73,7 +73,7 @@ fn redis_keeps_a_send_record_for_a_day_after_its_end_whatever_happens_to_it() {
             for finish in [Finish::Waiting, Finish::Unknown, Finish::Sent, Finish::Dead("x".into())] {
                 let claim = Claim { resend: true, ..claim.clone() };
                 if let Claimed::Granted(turn) = records.claim(&claim).await.unwrap() {
-                    assert!(matches!(records.begin(&turn, claim.lease).await.unwrap(), Begun::Yes(_)));
+                    assert!(matches!(records.begin(&turn, LEASE).await.unwrap(), Begun::Yes(_)));
                     assert!(records.finish(&turn, &finish).await.unwrap());
                 }
             }

@@ -72,7 +72,6 @@ impl Services {
             task: context.id.clone(),
             not_after: sms.not_after,
             window: self.policy.window,
-            lease: self.policy.lease,
             resend: self.policy.resend,
             replays: context.replays,
         };

@@ -52,7 +52,7 @@ impl Stores {
 
     fn task(code: &NewCode) -> Claim {
         let window = Duration::from_mins(5);
-        Claim { task: code.id.task_id(), not_after: None, window, lease: LEASE, resend: false, replays: 0 }
+        Claim { task: code.id.task_id(), not_after: None, window, resend: false, replays: 0 }
     }
 
     /// A verification from the request to the check, as far as it is stored; `between` is called before each step.

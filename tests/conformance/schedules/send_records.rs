@@ -52,7 +52,6 @@ async fn compare(rigs: &[Rig; 2], steps: Vec<Step>, stop: bool) -> Result<(), Te
                     task: task.to_string(),
                     not_after: not_after.map(|ms| from_millis(now + ms)),
                     window: duration(window),
-                    lease: duration(MINUTE),
                     resend,
                     replays,
                 };

@@ -21,7 +21,6 @@ fn claim(rig: &Rig, task: &str) -> Claim {
         task: task.into(),
         not_after: Some(from_millis(rig.clock.now_ms() + LIFE)),
         window: Duration::from_secs(1),
-        lease: LEASE,
         resend: false,
         replays: 0,
     }

@@ -48,8 +48,6 @@ pub struct Claim {
     pub not_after: Option<Timestamp>,
     /// The end of life counted from the first sight, where it has none.
     pub window: Duration,
-    /// How long a provider call may take before its worker is thought dead.
-    pub lease: Duration,
     /// Whether a call of unknown outcome may be made again.
     pub resend: bool,
     /// How often an operator brought the task back from the dead-letter queue. A higher number than before opens a
