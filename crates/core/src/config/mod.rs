@@ -4,6 +4,7 @@
 //! an error that names it. The environment is read here and nowhere else: `POSTRIDER__SECTION__KEY`.
 
 mod sections;
+mod string_list;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +13,9 @@ use ::config::{Config, Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
 
 pub use sections::{
-    AmqpSection, EvictionRule, KeysSection, LogFormat, LogSection, QueueSection, RedisSection, StringList,
+    AmqpSection, EvictionRule, KeysSection, LogFormat, LogSection, QueueSection, RedisSection,
 };
+pub use string_list::StringList;
 
 use crate::seal::KeyError;
 

@@ -1,11 +1,10 @@
 //! The sections that both binaries have. What each key means and guards against stands in `config.default.toml`.
 
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{ConfigError, credentials_folder, duration_text};
 use crate::broker::AmqpConfig;
@@ -214,46 +213,4 @@ fn starred_url<S: Serializer>(url: &SecretString, serializer: S) -> Result<S::Ok
         None => "******".to_owned(),
     };
     serializer.serialize_str(&shown)
-}
-
-/// A list of texts, which the environment gives as one text with commas.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct StringList(Vec<String>);
-
-impl Deref for StringList {
-    type Target = [String];
-
-    fn deref(&self) -> &[String] {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for StringList {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = StringList;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a list of texts, or one text with commas")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<StringList, E> {
-                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-                Ok(StringList(parts.map(str::to_owned).collect()))
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<StringList, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = seq.next_element()? {
-                    list.push(item);
-                }
-                Ok(StringList(list))
-            }
-        }
-
-        deserializer.deserialize_any(Visitor)
-    }
 }
