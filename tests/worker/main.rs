@@ -1,5 +1,6 @@
 //! The worker through AMQP and its command line: the real binary on the shared servers, and a provider double.
 
+mod acks;
 mod celery_messages;
 mod codes;
 mod config;

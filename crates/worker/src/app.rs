@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_core::broker::topology::returned;
-use postrider_core::broker::{Broker, Subscription};
+use postrider_core::broker::{Broker, Consumer, Liveness, Subscription};
 use postrider_core::clock::Clock;
 use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
 use postrider_core::task::Registry;
+use tokio_util::sync::CancellationToken;
 
 use crate::execute::Executor;
 use crate::pool::Pool;
 use crate::settle::Settler;
+use crate::sources::Sources;
 
 /// How long the tasks have to give up after the hard stop.
 const GIVE_UP: Duration = Duration::from_secs(5);
@@ -50,6 +51,13 @@ pub struct Options {
     pub dead_max_length: u64,
 }
 
+impl Options {
+    /// The longest that a stop takes: the drain, what was given up, and the connections.
+    pub fn stops_within(&self) -> Duration {
+        self.drain_timeout + GIVE_UP + GIVE_UP
+    }
+}
+
 /// A worker: tasks, the services they share, and a broker to consume from.
 pub struct Worker<S> {
     /// What it can run.
@@ -70,6 +78,11 @@ impl<S: Send + Sync + 'static> Worker<S> {
     /// Works until the soft stop, then finishes what runs. `false` when the drain took too long and tasks had to be
     /// given back.
     pub async fn run(self, shutdown: &Shutdown) -> bool {
+        self.run_watched(shutdown, |_| ()).await
+    }
+
+    /// The same, and hands out what tells whether the broker sends it messages.
+    pub async fn run_watched(self, shutdown: &Shutdown, watch: impl FnOnce(Liveness)) -> bool {
         let Self { registry, services, broker, keys, options, clock } = self;
         tracing::info!(
             worker.name = %options.name, concurrency = options.concurrency, tasks = %registry.names().join(","),
@@ -89,34 +102,23 @@ impl<S: Send + Sync + 'static> Worker<S> {
             clock,
             shutdown: shutdown.clone(),
             jitter: options.retry_jitter,
-            queues: options.queues.clone(),
+            sources: Sources::new(options.queues),
         });
         let prefetch =
             options.prefetch.unwrap_or_else(|| u16::try_from(options.concurrency).unwrap_or(u16::MAX));
-        let returning =
-            options.queues.iter().filter(|queue| queue.returns).map(|queue| returned(&queue.name));
-        let subscriptions = options.queues.iter().map(|queue| queue.name.clone()).chain(returning);
-        let subscriptions = subscriptions.map(|queue| Subscription { queue, prefetch }).collect();
-        let mut consumer = broker.consume(subscriptions, shutdown);
-        let pool = Pool::new(options.concurrency);
-        let mut gave_up = false;
-        loop {
-            let place = tokio::select! {
-                () = shutdown.soft().cancelled() => break,
-                place = pool.place() => place,
-            };
-            let delivery = tokio::select! {
-                () = shutdown.soft().cancelled() => break,
-                delivery = consumer.next() => delivery,
-            };
-            let Some(delivery) = delivery else {
-                tracing::error!("the consumer has ended by itself");
-                gave_up = true;
-                break;
-            };
-            let executor = Arc::clone(&executor);
-            pool.run(place, async move { executor.execute(delivery).await });
-        }
+        let subscriptions =
+            executor.sources.names().map(|queue| Subscription { queue: queue.into(), prefetch });
+        let subscriptions = subscriptions.collect();
+        let consumer = broker.consume(subscriptions, shutdown);
+        watch(consumer.liveness());
+        let pool = Arc::new(Pool::new(options.concurrency));
+        // On the runtime's own threads: a caller's `block_on` is another one, to wake it costs more than a small task.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends with the soft stop and is waited for right here"
+        )]
+        let taking_in = tokio::spawn(take_in(consumer, Arc::clone(&pool), executor, shutdown.soft().clone()));
+        let (mut consumer, gave_up) = taking_in.await.expect("it does not panic and is not aborted");
         consumer.cancel().await;
         tracing::info!(
             running = pool.running(),
@@ -139,4 +141,33 @@ impl<S: Send + Sync + 'static> Worker<S> {
         tracing::info!("worker has stopped");
         drained && !gave_up
     }
+}
+
+/// Runs what arrives until the soft stop. Gives the consumer back, and whether it ended by itself.
+async fn take_in<S: Send + Sync + 'static>(
+    mut consumer: Consumer,
+    pool: Arc<Pool>,
+    executor: Arc<Executor<S>>,
+    stop: CancellationToken,
+) -> (Consumer, bool) {
+    // Each wait looks at the stop last: a place or a message that is there costs no registration with it.
+    while !stop.is_cancelled() {
+        let place = tokio::select! {
+            biased;
+            place = pool.place() => place,
+            () = stop.cancelled() => break,
+        };
+        let delivery = tokio::select! {
+            biased;
+            delivery = consumer.next() => delivery,
+            () = stop.cancelled() => break,
+        };
+        let Some(delivery) = delivery else {
+            tracing::error!("the consumer has ended by itself");
+            return (consumer, true);
+        };
+        let executor = Arc::clone(&executor);
+        pool.run(place, async move { executor.execute(delivery).await });
+    }
+    (consumer, false)
 }

@@ -8,7 +8,6 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 use postrider_core::broker::Delivery;
 use postrider_core::broker::message::{Message, Value};
-use postrider_core::broker::topology::returned;
 use postrider_core::celery::{Arguments, TaskHeaders, format_instant};
 use postrider_core::clock::Clock;
 use postrider_core::producer::{VERSION, VERSION_HEADER};
@@ -16,10 +15,10 @@ use postrider_core::shutdown::Shutdown;
 use postrider_core::task::{Context, Job, Reason, Registered, Registry, TaskError};
 use rand::RngExt as _;
 
-use crate::app::WorkQueue;
 use crate::dead::{Burial, REPLAYS_HEADER};
 use crate::disposition::{AfterRun, Arrival, Ended, OnArrival, after_run, on_arrival};
 use crate::settle::Settler;
+use crate::sources::Sources;
 
 /// When a newer payload was first put off, ISO 8601.
 const WAITING_HEADER: &str = "postrider-waiting-since";
@@ -34,14 +33,14 @@ pub(crate) struct Executor<S> {
     /// Whether every task's waits are jittered, whatever its policy says.
     pub jitter: bool,
     /// What the worker consumes from.
-    pub queues: Vec<WorkQueue>,
+    pub sources: Sources,
 }
 
 impl<S: Send + Sync + 'static> Executor<S> {
     /// Sees a delivery through to its end.
     pub(crate) async fn execute(&self, delivery: Delivery) {
-        if let Some(queue) = self.returned_from(&delivery) {
-            return self.take_back(delivery, queue).await;
+        if let Some(queue) = self.sources.returned_from(&delivery.queue) {
+            return Box::pin(self.take_back(delivery, queue)).await;
         }
         let now = self.clock.now();
         let headers = TaskHeaders::read(&delivery.message);
@@ -49,18 +48,20 @@ impl<S: Send + Sync + 'static> Executor<S> {
         let arrival = Arrival {
             headers: &headers,
             registered: registered.is_some(),
-            owned: self.queues.iter().any(|queue| queue.owned && *queue.name == *delivery.queue),
+            owned: self.sources.owned(&delivery.queue),
             newer: number(&delivery.message, VERSION_HEADER) > i64::from(VERSION),
             waiting_since: delivery.message.header(WAITING_HEADER).and_then(|text| text.parse().ok()),
             now,
         };
         let decided = on_arrival(&arrival);
         let headers = headers.ok();
-        let from = delivery.queue.to_string();
+        let from = Arc::clone(&delivery.queue);
         let burial = Burial { headers: headers.as_ref(), queue: &from, at: now };
         match (decided, headers.as_ref().zip(registered)) {
             (OnArrival::Run(wait), Some((headers, task))) => {
-                tokio::time::sleep(wait).await;
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
                 self.run(delivery, headers, task, false).await;
             }
             (OnArrival::Expire, Some((headers, task))) => self.run(delivery, headers, task, true).await,
@@ -88,12 +89,6 @@ impl<S: Send + Sync + 'static> Executor<S> {
         }
     }
 
-    /// The work queue that the broker gave the message up from, if it did.
-    fn returned_from(&self, delivery: &Delivery) -> Option<&str> {
-        let is_its = |queue: &&WorkQueue| queue.returns && *returned(&queue.name) == *delivery.queue;
-        self.queues.iter().find(is_its).map(|queue| queue.name.as_str())
-    }
-
     /// What the broker gave up: a task that ran out in its queue ends as any expired one, the rest is buried.
     async fn take_back(&self, delivery: Delivery, queue: &str) {
         let headers = TaskHeaders::read(&delivery.message).ok();
@@ -111,7 +106,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
     async fn run(&self, delivery: Delivery, headers: &TaskHeaders, task: &Registered<S>, expired: bool) {
         let begun = Instant::now();
         let policy = if self.jitter { task.retry().jitter(true) } else { task.retry() };
-        let from = delivery.queue.to_string();
+        let from = Arc::clone(&delivery.queue);
         let burial = Burial { headers: Some(headers), queue: &from, at: self.clock.now() };
         // A task's own decoding may panic, and the delivery must be settled all the same.
         let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| {
@@ -135,7 +130,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         };
         let context = Context {
             id: headers.id.clone(),
-            queue: delivery.queue.to_string(),
+            queue: Arc::clone(&delivery.queue),
             retries: headers.retries,
             max_retries: policy.retries(),
             expires: headers.expires,
@@ -188,6 +183,8 @@ impl<S: Send + Sync + 'static> Executor<S> {
         let running = if expired { job.expire(services, context) } else { job.run(services, context) };
         let caught = AssertUnwindSafe(running).catch_unwind();
         tokio::select! {
+            // The task first: one that ends at once need not be woken by the stop.
+            biased;
             ended = caught => match ended {
                 Ok(result) => result.map(|_value| ()),
                 // The panic's text may hold anything; the hook has logged where it happened.

@@ -11,6 +11,7 @@ mod disposition;
 mod execute;
 mod pool;
 mod settle;
+mod sources;
 
 pub use app::{Options, WorkQueue, Worker};
 pub use dead::{DeadLetter, ReplayError};

@@ -4,9 +4,13 @@
 //! 2. Only then is the delivery acked. A worker that is killed in between leaves two copies, never none.
 //! 3. A publish that fails is tried again for 30 seconds while the delivery is held.
 //! 4. If it still fails, the delivery goes back to its queue. It is never left unacked for ever.
+//!
+//! Most tasks end with a plain ack. The other ways are boxed, else each running task would keep room for them: 5 KB.
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use postrider_core::broker::message::Message;
 use postrider_core::broker::topology::{DEAD, unclaimed};
 use postrider_core::broker::{Broker, Delivery, PublishError};
@@ -46,13 +50,30 @@ struct Successor {
 
 impl Settler {
     /// The message goes on after a wait, to the queue that it came from.
-    pub(crate) async fn later(&self, delivery: Delivery, delay: Duration, next: Message) {
+    pub(crate) fn later(&self, delivery: Delivery, delay: Duration, next: Message) -> BoxFuture<'_, ()> {
         let queue = delivery.queue.to_string();
-        self.replace(delivery, &Successor { queue, delay, message: next }).await;
+        async move {
+            self.replace(delivery, &Successor { queue, delay, message: next }).await;
+        }
+        .boxed()
     }
 
     /// The message goes to the dead-letter queue.
-    pub(crate) async fn bury(&self, delivery: Delivery, burial: &Burial<'_>, reason: &Reason) {
+    pub(crate) fn bury<'a>(
+        &'a self,
+        delivery: Delivery,
+        burial: &'a Burial<'a>,
+        reason: &'a Reason,
+    ) -> BoxFuture<'a, ()> {
+        self.buried(delivery, burial, reason).boxed()
+    }
+
+    /// The message goes, unchanged, to where the owner of its queue finds it.
+    pub(crate) fn leave_to_owner(&self, delivery: Delivery) -> BoxFuture<'_, ()> {
+        self.left_to_owner(delivery).boxed()
+    }
+
+    async fn buried(&self, delivery: Delivery, burial: &Burial<'_>, reason: &Reason) {
         let id = burial.headers.map_or("", |headers| &headers.id);
         tracing::error!(queue.name = %burial.queue, task.id = id, %reason, "message goes to the dead-letter queue");
         metrics::counter!("postrider_dead_letters_total", "reason" => label(&reason.code)).increment(1);
@@ -73,8 +94,7 @@ impl Settler {
         }
     }
 
-    /// The message goes, unchanged, to where the owner of its queue finds it.
-    pub(crate) async fn leave_to_owner(&self, delivery: Delivery) {
+    async fn left_to_owner(&self, delivery: Delivery) {
         let to = unclaimed(&delivery.queue);
         let task = delivery.message.header("task").unwrap_or("").chars().take(128).collect::<String>();
         tracing::warn!(
@@ -104,7 +124,7 @@ impl Settler {
             held = held => match held {
                 // It can never go on as it is; a dead letter holds all of it in its body.
                 Ok(Err(error)) if successor.queue != DEAD => {
-                    return Box::pin(self.bury_unpublishable(delivery, &error)).await;
+                    return self.bury_unpublishable(delivery, &error).await;
                 }
                 held => matches!(held, Ok(Ok(()))),
             },

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::amqp::AmqpAcker;
+use super::amqp::{Single, Ticket};
 use super::memory::MemoryAcker;
 use super::message::{Message, Value};
 
@@ -26,8 +26,9 @@ pub struct Delivery {
 
 #[derive(Debug)]
 pub(super) enum Acker {
-    /// Boxed: what the client library needs to settle a delivery is large.
-    Amqp(Box<AmqpAcker>),
+    Amqp(Ticket),
+    /// Boxed: what the client library needs to settle a message is large.
+    Single(Box<Single>),
     Memory(MemoryAcker),
 }
 
@@ -38,18 +39,25 @@ impl Delivery {
         u64::try_from(count).unwrap_or(0)
     }
 
-    /// Takes it out of the queue. `false` when the connection is gone, so that it will be handed out again.
-    pub async fn ack(self) -> bool {
-        match self.acker {
-            Acker::Amqp(acker) => acker.ack().await,
-            Acker::Memory(acker) => acker.ack(),
+    /// Takes it out of the queue, at the latest a few milliseconds later: a consumer's acks are sent together. `false`
+    /// when the connection is known to be gone, so that it will be handed out again.
+    pub fn ack(self) -> impl Future<Output = bool> + Send {
+        // Without the message, for which each running task would keep room twice.
+        let acker = self.acker;
+        async move {
+            match acker {
+                Acker::Amqp(ticket) => ticket.ack(),
+                Acker::Single(acker) => Box::pin(acker.ack()).await,
+                Acker::Memory(acker) => acker.ack(),
+            }
         }
     }
 
     /// Puts it back, for whichever worker comes next. `false` when the connection is gone, which does the same.
     pub async fn requeue(self) -> bool {
         match self.acker {
-            Acker::Amqp(acker) => acker.requeue().await,
+            Acker::Amqp(ticket) => Box::pin(ticket.requeue()).await,
+            Acker::Single(acker) => Box::pin(acker.requeue()).await,
             Acker::Memory(acker) => acker.requeue(self.message),
         }
     }

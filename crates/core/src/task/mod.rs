@@ -8,6 +8,7 @@ mod registry;
 mod retry;
 mod signature;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -100,7 +101,7 @@ pub struct Context {
     /// The task id, the same through every retry.
     pub id: String,
     /// The queue that it came from.
-    pub queue: String,
+    pub queue: Arc<str>,
     /// How many times it was retried before.
     pub retries: u32,
     /// How many retries the task's policy allows.

@@ -7,53 +7,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::future::try_join_all;
 use futures::stream::SelectAll;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-};
-use lapin::types::FieldTable;
+use futures::{Stream, StreamExt as _};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::super::Subscription;
 use super::super::delivery::{Acker, Consumer, Delivery};
-use super::super::message::Message;
 use super::super::topology::Topology;
+use super::acks::Acks;
 use super::connect::{AmqpConfig, LinkError, close, within};
 use super::{convert, declare, supervisor};
 use crate::shutdown::Shutdown;
 
-/// Settles one delivery.
-#[derive(Debug)]
-pub(in super::super) struct AmqpAcker(lapin::message::Delivery);
-
-impl AmqpAcker {
-    /// Takes the message out of what the client library handed out, and keeps the rest to settle it with.
-    pub(super) fn split(mut delivery: lapin::message::Delivery) -> (Message, Self) {
-        let body = std::mem::take(&mut delivery.data);
-        (convert::received(&delivery.properties, body), Self(delivery))
-    }
-
-    pub(in super::super) async fn ack(&self) -> bool {
-        settled("ack", self.0.acker.ack(BasicAckOptions::default()).await)
-    }
-
-    pub(in super::super) async fn requeue(&self) -> bool {
-        settled("requeue", self.0.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await)
-    }
-}
-
-fn settled(what: &str, result: lapin::Result<bool>) -> bool {
-    // Either way of failing means that the connection is gone and the broker hands the message out again.
-    let done = result.unwrap_or(false);
-    if !done {
-        tracing::debug!("the {what} was lost with its connection");
-        metrics::counter!("postrider_acks_lost_total").increment(1);
-    }
-    done
-}
+/// How many deliveries lie between the connection and the pool. They are given back when the consumer is cancelled.
+const HANDED_OVER: usize = 64;
+/// How long giving back what nobody has taken may take.
+const GIVE_BACK: Duration = Duration::from_secs(2);
 
 pub(super) fn start(
     config: Arc<AmqpConfig>,
@@ -61,7 +35,7 @@ pub(super) fn start(
     subscriptions: Vec<Subscription>,
     shutdown: &Shutdown,
 ) -> Consumer {
-    let (tx, deliveries) = mpsc::channel(1);
+    let (tx, deliveries) = mpsc::channel(HANDED_OVER);
     let (cancel, closing) = (CancellationToken::new(), CancellationToken::new());
     let live = Arc::new(AtomicBool::new(false));
     let session = Session {
@@ -104,7 +78,17 @@ impl supervisor::Session for Session {
 struct Subscribed {
     queue: Arc<str>,
     channel: Channel,
-    tag: lapin::types::ShortString,
+    tag: ShortString,
+    acks: Arc<Acks>,
+}
+
+/// What the broker hands out, by the number of the subscription; `None` where one has ended.
+type Handed = (usize, Option<lapin::Result<lapin::message::Delivery>>);
+
+impl Drop for Subscribed {
+    fn drop(&mut self) {
+        self.acks.close();
+    }
 }
 
 impl Session {
@@ -117,40 +101,68 @@ impl Session {
         }
         let mut subscribed = Vec::new();
         let mut streams = SelectAll::new();
-        for subscription in &self.subscriptions {
+        for (number, subscription) in self.subscriptions.iter().enumerate() {
             let (one, consumer) = self.subscribe(&connection, subscription).await?;
-            let queue = Arc::clone(&one.queue);
             // The end of a stream is an item here, else `SelectAll` would drop it silently.
             let ends = futures::stream::iter([None]);
-            streams.push(consumer.map(Some).chain(ends).map(move |item| (Arc::clone(&queue), item)));
+            streams.push(consumer.map(Some).chain(ends).map(move |item| (number, item)));
             subscribed.push(one);
         }
         *held = true;
         self.live.store(true, Ordering::SeqCst);
         tracing::info!(queues = %self.names(), "consuming");
-        loop {
+
+        let flushing = try_join_all(subscribed.iter().map(|one| one.acks.keep_flushing()));
+        tokio::select! {
+            done = self.hand_out(&subscribed, &mut streams) => done?,
+            Err(error) = flushing => return Err(error),
+        }
+        for one in &subscribed {
+            let flushed = tokio::time::timeout(self.config.connect_timeout, one.acks.flush_all()).await;
+            flushed.map_err(|_| LinkError::Timeout(self.config.connect_timeout))??;
+        }
+        close(&connection, self.config.connect_timeout).await;
+        Ok(())
+    }
+
+    /// Hands out until the consumer is cancelled, then waits until the worker says that it is done.
+    async fn hand_out<S>(
+        &self,
+        subscribed: &[Subscribed],
+        streams: &mut SelectAll<S>,
+    ) -> Result<(), LinkError>
+    where
+        S: Stream<Item = Handed> + Unpin,
+    {
+        // Each wait looks at the cancellation last: what is there already costs no registration with it.
+        while !self.cancel.is_cancelled() {
             let place = tokio::select! {
-                () = self.cancel.cancelled() => break,
+                biased;
                 place = self.tx.reserve() => match place { Ok(place) => place, Err(_) => break },
-            };
-            let (queue, item) = tokio::select! {
                 () = self.cancel.cancelled() => break,
-                item = streams.next() => item.ok_or_else(|| LinkError::Ended(self.names()))?,
             };
+            let (number, item) = tokio::select! {
+                biased;
+                item = streams.next() => item.ok_or_else(|| LinkError::Ended(self.names()))?,
+                () = self.cancel.cancelled() => break,
+            };
+            let Subscribed { queue, acks, .. } = &subscribed[number];
             let delivery = item.ok_or_else(|| LinkError::Ended(queue.to_string()))??;
-            let redelivered = delivery.redelivered;
-            let (message, acker) = AmqpAcker::split(delivery);
-            place.send(Delivery { queue, redelivered, message, acker: Acker::Amqp(Box::new(acker)) });
+            place.send(Delivery {
+                queue: Arc::clone(queue),
+                redelivered: delivery.redelivered,
+                message: convert::received(&delivery.properties, delivery.data),
+                acker: Acker::Amqp(acks.ticket(delivery.delivery_tag)),
+            });
         }
         self.live.store(false, Ordering::SeqCst);
-        for one in &subscribed {
+        for one in subscribed {
             let cancelled = one.channel.basic_cancel(one.tag.clone(), BasicCancelOptions::default());
             within(self.config.connect_timeout, cancelled).await?;
         }
-        self.give_back(&mut streams).await;
+        give_back(streams).await;
         // What the worker has taken is acked on this connection until it says that it is done.
         self.close.cancelled().await;
-        close(&connection, self.config.connect_timeout).await;
         Ok(())
     }
 
@@ -169,28 +181,29 @@ impl Session {
             channel.basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default());
         let consumer = within(limit, consume).await?;
         let queue = Arc::from(subscription.queue.as_str());
-        Ok((Subscribed { queue, tag: consumer.tag(), channel }, consumer))
-    }
-
-    /// Requeues what the broker had handed out and nobody had taken, so that another worker gets it at once.
-    async fn give_back<S>(&self, streams: &mut SelectAll<S>)
-    where
-        S: futures::Stream<Item = (Arc<str>, Option<lapin::Result<lapin::message::Delivery>>)> + Unpin,
-    {
-        let rest = async {
-            while let Some((_, item)) = streams.next().await {
-                if let Some(Ok(delivery)) = item {
-                    AmqpAcker(delivery).requeue().await;
-                }
-            }
-        };
-        if tokio::time::timeout(Duration::from_secs(2), rest).await.is_err() {
-            tracing::debug!("prefetched messages go back when the connection closes");
-        }
+        let acks = Acks::new(channel.clone());
+        Ok((Subscribed { queue, tag: consumer.tag(), channel, acks }, consumer))
     }
 
     fn names(&self) -> String {
         let names: Vec<&str> = self.subscriptions.iter().map(|one| one.queue.as_str()).collect();
         names.join(",")
+    }
+}
+
+/// Requeues what the broker had handed out and nobody had taken, so that another worker gets it at once.
+async fn give_back(streams: &mut (impl Stream<Item = Handed> + Unpin)) {
+    let rest = async {
+        while let Some((_, item)) = streams.next().await {
+            if let Some(Ok(delivery)) = item {
+                let options = BasicNackOptions { multiple: false, requeue: true };
+                if let Err(error) = delivery.nack(options).await {
+                    tracing::debug!(%error, "a prefetched message goes back when the connection closes");
+                }
+            }
+        }
+    };
+    if tokio::time::timeout(GIVE_BACK, rest).await.is_err() {
+        tracing::debug!("prefetched messages go back when the connection closes");
     }
 }

@@ -1,11 +1,10 @@
 //! Looking through a queue by hand, for the commands on the dead-letter queue.
 
-use lapin::options::BasicGetOptions;
+use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
 use lapin::{Channel, Connection};
 
 use super::super::delivery::{Acker, Delivery};
 use super::connect::{AmqpConfig, LinkError, close, within};
-use super::consumer::AmqpAcker;
 use super::convert;
 use crate::broker::TopologyError;
 
@@ -16,6 +15,10 @@ pub struct DeadLetters {
     config: AmqpConfig,
     queue: String,
 }
+
+/// Settles one message of a look at once: who looks may be gone the next moment.
+#[derive(Debug)]
+pub(in super::super) struct Single(lapin::Acker);
 
 impl DeadLetters {
     /// Connects for the look.
@@ -36,13 +39,12 @@ impl DeadLetters {
             .await
             .map_err(|error| TopologyError::Unreachable(error.to_string()))?;
         Ok(got.map(|got| {
-            let redelivered = got.delivery.redelivered;
-            let (message, acker) = AmqpAcker::split(got.delivery);
+            let delivery = got.delivery;
             Delivery {
                 queue: self.queue.as_str().into(),
-                redelivered,
-                message,
-                acker: Acker::Amqp(Box::new(acker)),
+                redelivered: delivery.redelivered,
+                message: convert::received(&delivery.properties, delivery.data),
+                acker: Acker::Single(Box::new(Single(delivery.acker))),
             }
         }))
     }
@@ -51,4 +53,23 @@ impl DeadLetters {
     pub async fn close(self) {
         close(&self.connection, self.config.connect_timeout).await;
     }
+}
+
+impl Single {
+    pub(in super::super) async fn ack(&self) -> bool {
+        settled("ack", self.0.ack(BasicAckOptions::default()).await)
+    }
+
+    pub(in super::super) async fn requeue(&self) -> bool {
+        settled("requeue", self.0.nack(BasicNackOptions { multiple: false, requeue: true }).await)
+    }
+}
+
+fn settled(what: &str, result: lapin::Result<bool>) -> bool {
+    // Either way of failing means that the connection is gone and the message is back in its queue.
+    let done = result.unwrap_or(false);
+    if !done {
+        tracing::debug!("the {what} was lost with its connection");
+    }
+    done
 }

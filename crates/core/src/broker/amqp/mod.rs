@@ -4,6 +4,7 @@
 //! client's own recovery is off: it leaves publishers waiting for ever in a black hole. Instead every await has a
 //! timeout, and any error or end of a stream drops the connection and builds all of it anew ([`supervisor`]).
 
+mod acks;
 mod connect;
 mod consumer;
 mod convert;
@@ -16,9 +17,10 @@ mod supervisor;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(super) use acks::Ticket;
 pub use connect::AmqpConfig;
-pub(super) use consumer::AmqpAcker;
 pub use dead_letters::DeadLetters;
+pub(super) use dead_letters::Single;
 pub use declare::{TopologyError, check_topology};
 use publisher::Publisher;
 
