@@ -25,9 +25,18 @@ async fn a_good_configuration_is_called_so_and_the_manual_is_one() {
     let manual = api.command(&["config", "default"], &[]).await;
 
     assert_eq!((checked.status.code(), checked.text.as_str()), (Some(0), "The configuration can be used."));
-    for section in
-        ["[http]", "[redis]", "[amqp]", "[queue]", "[keys]", "[phone]", "[codes]", "[throttle]", "[log]"]
-    {
+    for section in [
+        "[http]",
+        "[redis]",
+        "[amqp]",
+        "[queue]",
+        "[keys]",
+        "[phone]",
+        "[codes]",
+        "[throttle]",
+        "[shop]",
+        "[log]",
+    ] {
         assert!(manual.text.lines().any(|line| line == section), "{section}");
     }
     let file = setup.path("manual.toml");
@@ -139,6 +148,7 @@ async fn a_dump_shows_no_key_no_hash_and_no_password() {
     let api = ApiSetup::new(&setup)
         .text("amqp.url", "amqp://me:s3cret-a@127.0.0.1/%2f")
         .text("redis.url", "redis://:s3cret@r@127.0.0.1/0")
+        .text("shop.django_redis_url", "redis://me:s3cret@127.0.0.1/2")
         .app(&format!("name = \"b\"\nsecret_key_hashes = [\"sha256:{}\"]", "ab".repeat(32)));
 
     let text = api.command(&["config", "dump"], &[]).await.text;
@@ -153,7 +163,11 @@ async fn a_dump_shows_no_key_no_hash_and_no_password() {
     }
     assert!(text.contains("amqp://******@127.0.0.1/%2f") && text.contains("sha256:******"), "{text}");
     // A wrong address is named by its key, and its password is not.
-    for (key, url) in [("amqp.url", "http://me:s3cret@x"), ("redis.url", "rds://me:s3cret@x")] {
+    for (key, url) in [
+        ("amqp.url", "http://me:s3cret@x"),
+        ("redis.url", "rds://me:s3cret@x"),
+        ("shop.django_redis_url", "rds://me:s3cret@x"),
+    ] {
         let Output { status, text } =
             ApiSetup::new(&setup).text(key, url).command(&["config", "check"], &[]).await;
         assert_eq!(status.code(), Some(78), "{key}: {text}");

@@ -17,6 +17,7 @@ mod main_job;
 mod numbers;
 mod queue_refuses;
 mod refused_starts;
+mod shop;
 mod standalone;
 mod without_an_id;
 

@@ -18,8 +18,12 @@ fn instant(answer: &Answer, field: &str) -> Timestamp {
     answer.text_of(field).parse().unwrap_or_else(|_| panic!("{field} is no instant: {}", answer.text))
 }
 
+/// The names of the fields, sorted.
 fn fields(answer: &Answer) -> Vec<&str> {
-    answer.body.as_object().expect("an object").keys().map(String::as_str).collect()
+    let mut names: Vec<&str> =
+        answer.body.as_object().expect("an object").keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
 }
 
 #[tokio::test]

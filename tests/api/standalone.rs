@@ -11,13 +11,13 @@ use super::{NUMBER, SOON, assert_limited, assert_problem, check_number, discard,
 
 const NO_ENV: [(&str, &str); 0] = [];
 
-async fn standalone() -> Api {
+pub(super) async fn standalone() -> Api {
     let process = Proc::start("postrider", ["--listen", "127.0.0.1:0"], NO_ENV);
     Api::of(process, None).await
 }
 
 /// The outbox, once it lists that many SMS.
-async fn outbox(api: &Api, count: usize) -> Answer {
+pub(super) async fn outbox(api: &Api, count: usize) -> Answer {
     let mut listed = None;
     let came = eventually(SOON, async || {
         let answer = api.get("/dev/outbox").await;

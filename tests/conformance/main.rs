@@ -9,6 +9,7 @@
     reason = "a case is a closure at the end of a call, which reads best by value"
 )]
 
+mod captchas;
 mod codes;
 mod redis_records;
 mod retention;

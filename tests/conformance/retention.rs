@@ -6,12 +6,15 @@
 use std::time::Duration;
 
 use deadpool_redis::redis::cmd;
-use postrider_core::clock::from_millis;
+use postrider_core::captchas::CaptchaRules;
+use postrider_core::clock::{from_millis, millis};
 use postrider_core::codes::{NewCode, Verdict};
 use postrider_core::throttle::{Asker, Decision};
 use postrider_core::verification::{DeliveryState, VerificationId};
 use postrider_delivery::send_record::{Begun, Claim, Claimed, Finish};
+use uuid::Uuid;
 
+use crate::captchas::RULES;
 use crate::codes::{TTL, new_code};
 use crate::rig::{RUNTIME, Rig, now, on_redis};
 use crate::throttle::{DAY, HOUR, MINUTE, limits};
@@ -102,6 +105,26 @@ fn redis_keeps_sends_for_the_longest_window_that_counts_them() {
             assert!((longest - MINUTE..=longest + 1000).contains(&left), "{key}: {left}");
         }
         assert!(throttle.release(&grants[0]).await.unwrap());
+        assert_eq!(rig.keys().await, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn redis_keeps_a_picture_until_it_runs_out_and_the_list_until_the_last_of_them_does() {
+    on_redis(async |rig| {
+        let now = rig.clock.now_ms();
+        let first = rig.captchas(RULES);
+        let second = rig.captchas(CaptchaRules { ttl: RULES.ttl / 2, ..RULES });
+
+        first.put(Uuid::nil(), "sealed").await.unwrap();
+        second.put(Uuid::max(), "sealed").await.unwrap();
+
+        let end = now + millis(RULES.ttl);
+        assert_eq!(collected_at(rig, &format!("captcha:{}", Uuid::nil())).await, end);
+        assert_eq!(collected_at(rig, &format!("captcha:{}", Uuid::max())).await, end - millis(RULES.ttl) / 2);
+        assert_eq!(collected_at(rig, "captchas").await, end);
+        first.take(Uuid::nil()).await.unwrap();
+        first.take(Uuid::max()).await.unwrap();
         assert_eq!(rig.keys().await, Vec::<String>::new());
     });
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Client, cmd};
+use postrider_core::captchas::{CaptchaRules, Captchas, MemoryCaptchas, RedisCaptchas};
 use postrider_core::clock::{Clock, ManualClock};
 use postrider_core::codes::{Codes, MemoryCodes, RedisCodes};
 use postrider_core::redis::{Redis, RedisConfig};
@@ -106,6 +107,13 @@ impl Rig {
         match &self.place {
             Place::Memory => Codes::Memory(MemoryCodes::new(Clock::Manual(self.clock.clone()))),
             Place::Redis { redis, .. } => Codes::Redis(RedisCodes::new(redis.clone())),
+        }
+    }
+
+    pub(crate) fn captchas(&self, rules: CaptchaRules) -> Captchas {
+        match &self.place {
+            Place::Memory => Captchas::Memory(MemoryCaptchas::new(rules, Clock::Manual(self.clock.clone()))),
+            Place::Redis { redis, .. } => Captchas::Redis(RedisCaptchas::new(redis.clone(), rules)),
         }
     }
 

@@ -11,11 +11,11 @@ use postrider_tests::{
 };
 use serde_json::json;
 
-const NUMBER: &str = "+8613912345678";
-const NATIONAL: &str = "13912345678";
+pub(super) const NUMBER: &str = "+8613912345678";
+pub(super) const NATIONAL: &str = "13912345678";
 
 /// Everything in a Redis, as text: keys, and the dump of each value.
-async fn redis_content(url: &str) -> String {
+pub(super) async fn redis_content(url: &str) -> String {
     let client = Client::open(url).expect("a good address");
     let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
     let keys: Vec<String> = cmd("KEYS").arg("*").query_async(&mut connection).await.expect("Redis answers");
@@ -23,9 +23,13 @@ async fn redis_content(url: &str) -> String {
     let mut content = String::new();
     for key in keys {
         let kind: String = cmd("TYPE").arg(&key).query_async(&mut connection).await.expect("Redis answers");
-        let read = if kind == "hash" { "HGETALL" } else { "GET" };
+        let read = match kind.as_str() {
+            "hash" => cmd("HGETALL").arg(&key).to_owned(),
+            "zset" => cmd("ZRANGE").arg(&key).arg(0).arg(-1).to_owned(),
+            _ => cmd("GET").arg(&key).to_owned(),
+        };
         let value: deadpool_redis::redis::Value =
-            cmd(read).arg(&key).query_async(&mut connection).await.expect("Redis answers");
+            read.query_async(&mut connection).await.expect("Redis answers");
         writeln!(content, "{key} {}", shown(&value)).expect("a text takes all");
     }
     content
@@ -55,13 +59,13 @@ fn holds_code(text: &str, code: &str) -> bool {
     })
 }
 
-fn assert_clean(place: &str, text: &str, code: &str) {
+pub(super) fn assert_clean(place: &str, text: &str, code: &str) {
     assert!(!text.contains(NATIONAL), "{place} holds the number:\n{text}");
     assert!(!holds_code(text, code), "{place} holds the code {code}:\n{text}");
 }
 
 /// What both processes say and show.
-async fn talk(api: &Api, worker: &Proc, metrics: &str) -> String {
+pub(super) async fn talk(api: &Api, worker: &Proc, metrics: &str) -> String {
     let shown = reqwest::get(format!("http://{metrics}/metrics")).await.expect("the worker shows metrics");
     let worker_metrics = shown.text().await.expect("text");
     format!("{}\n{}\n{}\n{worker_metrics}", api.process.log(), worker.log(), api.get("/metrics").await.text)

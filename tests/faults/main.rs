@@ -1,6 +1,7 @@
 //! Servers and workers that are stopped, killed, frozen and started again. Each test starts servers of its own.
 
 mod canary;
+mod canary_shop;
 mod killed_workers;
 mod restarts;
 mod unconfirmed;

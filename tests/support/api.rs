@@ -2,7 +2,7 @@
 //!
 //! It takes a free port. Its one app, `shop`, has a secret key and reads national numbers as China's.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf, time::Duration};
 
 use postrider_core::seal::KeyRing;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub const SECRET_KEY: &str = "prk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 pub struct ApiSetup {
     settings: BTreeMap<String, String>,
     apps: Vec<String>,
-    file: std::path::PathBuf,
+    file: PathBuf,
 }
 
 /// A running api.
@@ -81,6 +81,12 @@ impl ApiSetup {
         self
     }
 
+    /// With the page and its routes, which make verifications of the app `shop`.
+    #[must_use]
+    pub fn shop(self) -> Self {
+        self.text("shop.app", "shop")
+    }
+
     /// A setting that is text.
     #[must_use]
     pub fn text(self, key: &str, value: &str) -> Self {
@@ -108,6 +114,13 @@ impl ApiSetup {
 
     /// The same with settings in the environment.
     pub fn spawn_with(&self, args: &[&str], env: &[(&str, &str)]) -> Proc {
+        let config = ["--config".to_owned(), self.write().to_string_lossy().into_owned()];
+        let args = config.into_iter().chain(args.iter().map(|arg| (*arg).to_owned()));
+        Proc::start("postrider-api", args, env.iter().copied())
+    }
+
+    /// Writes the configuration into its file, and says where that is.
+    pub fn write(&self) -> PathBuf {
         let mut toml = String::new();
         for (key, value) in &self.settings {
             writeln!(toml, "{key} = {value}").expect("a text takes all");
@@ -116,9 +129,7 @@ impl ApiSetup {
             writeln!(toml, "[[apps]]\n{app}").expect("a text takes all");
         }
         fs::write(&self.file, toml).expect("the temp folder is writable");
-        let config = ["--config".to_owned(), self.file.to_string_lossy().into_owned()];
-        let args = config.into_iter().chain(args.iter().map(|arg| (*arg).to_owned()));
-        Proc::start("postrider-api", args, env.iter().copied())
+        self.file.clone()
     }
 
     /// Runs a command, or a start that is refused, to its end.

@@ -5,9 +5,11 @@
 
 pub mod amqp;
 pub mod api;
+pub mod browser;
 pub mod celery;
 pub mod dead;
 pub mod producer;
 pub mod provider;
 pub mod servers;
+pub mod shop;
 pub mod worker;

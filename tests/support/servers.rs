@@ -1,8 +1,8 @@
 //! Servers and processes that tests talk to or start.
 //!
-//! Owns: where the shared RabbitMQ, the shared Redis, the binaries and Python are (`scripts/test` says so through the
-//! environment), servers of a test's own that it may stop and kill ([`RabbitMq`], [`Redis`]), our binaries as child
-//! processes ([`Proc`]), and waiting on what is outside of this process ([`eventually`]). It knows nothing of
+//! Owns: where the shared RabbitMQ, the shared Redis, the binaries, Python and the browser are (`scripts/test` says so
+//! through the environment), servers of a test's own that it may stop and kill ([`RabbitMq`], [`Redis`]), our binaries
+//! as child processes ([`Proc`]), and waiting on what is outside of this process ([`eventually`]). It knows nothing of
 //! Postrider's behaviour, and it never falls back to a server or a binary that happens to be around.
 //!
 //! Nothing outlives its value: a drop ends the process by its pid and removes its folder. A test process that is
@@ -39,22 +39,37 @@ pub fn python() -> PathBuf {
     required("POSTRIDER_TEST_PYTHON").into()
 }
 
+/// The browser.
+pub fn chromium() -> PathBuf {
+    program("POSTRIDER_TEST_CHROMIUM")
+}
+
+/// What drives the browser.
+pub fn chromedriver() -> PathBuf {
+    program("POSTRIDER_TEST_CHROMEDRIVER")
+}
+
 /// The path of one of our binaries, as built by `scripts/test`.
 ///
 /// Stops the test when the binary is older than its sources: a process test never runs a stale one.
 pub fn bin(name: &str) -> PathBuf {
-    let path = PathBuf::from(required("POSTRIDER_TEST_BIN_DIR")).join(name);
-    assert!(
-        path.is_file(),
-        "{} is missing; run scripts/test, or cargo build --workspace --bins",
-        path.display()
-    );
+    built("POSTRIDER_TEST_BIN_DIR", name, "cargo build --workspace --bins")
+}
+
+/// The same, built with optimisations, for a test that needs the speed of a release.
+pub fn release_bin(name: &str) -> PathBuf {
+    built(
+        "POSTRIDER_TEST_RELEASE_BIN_DIR",
+        name,
+        "cargo build --release -p postrider-api -p postrider-worker --bins",
+    )
+}
+
+fn built(folder: &str, name: &str, build: &str) -> PathBuf {
+    let path = PathBuf::from(required(folder)).join(name);
+    assert!(path.is_file(), "{} is missing; run scripts/test, or {build}", path.display());
     if let Some(source) = newer_source(&path) {
-        panic!(
-            "{} is older than {}; run scripts/test, or cargo build --workspace --bins",
-            path.display(),
-            source.display()
-        );
+        panic!("{} is older than {}; run scripts/test, or {build}", path.display(), source.display());
     }
     path
 }
@@ -94,6 +109,13 @@ fn required(variable: &str) -> OsString {
             "{variable} is not set; run scripts/test, or export it (scripts/test --help says what it holds)"
         ),
     }
+}
+
+/// A program of this machine that `scripts/test` installs where it is missing.
+fn program(variable: &str) -> PathBuf {
+    let path = PathBuf::from(required(variable));
+    assert!(path.is_file(), "{variable} names {}, which is not there; run scripts/test", path.display());
+    path
 }
 
 fn text(value: OsString) -> String {

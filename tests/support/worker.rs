@@ -162,6 +162,13 @@ impl Setup {
         toml
     }
 
+    /// Writes the configuration into its file, and says where that is.
+    pub fn write(&self) -> PathBuf {
+        let file = self.path("worker.toml");
+        fs::write(&file, self.toml()).expect("the temp folder is writable");
+        file
+    }
+
     /// Starts a worker and waits until it consumes.
     pub async fn start(&self) -> Proc {
         let mut worker = self.spawn::<&str>([], NO_ENV);
@@ -175,10 +182,8 @@ impl Setup {
         args: impl IntoIterator<Item = A>,
         env: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Proc {
-        let file = self.path("worker.toml");
-        fs::write(&file, self.toml()).expect("the temp folder is writable");
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
-        let config = ["--config".to_owned(), file.to_string_lossy().into_owned()];
+        let config = ["--config".to_owned(), self.write().to_string_lossy().into_owned()];
         Proc::start("postrider-worker", config.into_iter().chain(args), env)
     }
 

@@ -5,29 +5,24 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
-use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer};
 use postrider_core::backends::{Backends, EvictionGuard};
 use postrider_core::broker::topology::QueueType;
 use postrider_core::broker::{Broker, TopologyError};
 use postrider_core::clock::Clock;
 use postrider_core::config::{ConfigError, EvictionRule};
 use postrider_core::metrics::Metrics;
+use postrider_core::notify::{self, Condition};
 use postrider_core::phone::PhoneNumber;
 use postrider_core::producer::Producer;
 use postrider_core::shutdown::Shutdown;
 use postrider_core::telemetry;
-use tokio::net::TcpSocket;
 
-use crate::auth::Apps;
-use crate::config::{HttpSettings, Plan, Settings, may_listen};
-use crate::routes;
-use crate::services::{Payload, Services, Work};
+use crate::config::{HttpSettings, Plan, Settings};
+use crate::listen;
+use crate::serve::{SETTLE, serve};
+use crate::services::{Payload, Readiness, Services, Work};
+use crate::shop::Shop;
 
-/// Connections that wait to be accepted. The standard library's 128 are soon full, and who finds them full comes again
-/// a second later.
-const BACKLOG: u32 = 1024;
 /// How long the connections to the servers may take to close.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -53,8 +48,8 @@ pub enum RunError {
     Io(#[from] io::Error),
 }
 
-/// Runs the api on RabbitMQ and Redis until it is asked to stop.
-pub async fn run(settings: &Settings) -> Result<(), RunError> {
+/// Runs the api on RabbitMQ and Redis until it is asked to stop, on the sockets that it inherited, if any.
+pub async fn run(settings: &Settings, inherited: Vec<TcpListener>) -> Result<(), RunError> {
     let plan = settings.plan()?;
     telemetry::init(&settings.log)?;
     let metrics = Metrics::install().map_err(|error| RunError::Metrics(error.to_string()))?;
@@ -66,7 +61,8 @@ pub async fn run(settings: &Settings) -> Result<(), RunError> {
     let Plan { listen, http, amqp, topology, redis, limits, .. } = plan;
     let backends = Backends::real(amqp, topology, &redis, limits, &shutdown)?;
     let eviction = look(&backends, plan.eviction, &shutdown).await?;
-    let listener = bind(listen, &plan.apps)?;
+    let listeners = listen::take(inherited, listen, &plan.apps)?;
+    let shop = plan.shop.map(|rules| Shop::new(rules, &backends, &clock, &shutdown)).transpose()?;
     let services = Arc::new(Services {
         anonymous_checks: backends.address_throttle(plan.anonymous_checks, &clock),
         producer: Producer::new(backends.broker.clone(), clock.clone(), "postrider-api"),
@@ -75,13 +71,15 @@ pub async fn run(settings: &Settings) -> Result<(), RunError> {
         apps: plan.apps,
         phone: plan.phone,
         codes: plan.codes,
+        shop: shop.map(Arc::new),
         queue: plan.queue,
         clock,
         shutdown: shutdown.clone(),
         work: Work::here(),
     });
 
-    let served = serve(listener, http, Arc::clone(&services), metrics, |_| ()).await;
+    tell(&services, &listeners);
+    let served = serve(listeners, http, Arc::clone(&services), metrics, |_| ()).await;
 
     // Nothing publishes any more.
     shutdown.stop();
@@ -110,70 +108,31 @@ async fn look(
     Ok(guard)
 }
 
-/// Takes the port. Without apps only one that other machines cannot reach.
-///
-/// # Panics
-/// Outside of a Tokio runtime.
-pub fn bind(listen: SocketAddr, apps: &Apps) -> Result<TcpListener, RunError> {
-    may_listen(listen, apps)?;
-    let take = || {
-        let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(listen)?;
-        socket.listen(BACKLOG)?.into_std()
-    };
-    take().map_err(|source| RunError::Listen { listen, source })
+/// The longest that a stop takes.
+pub(crate) fn stops_within(http: &HttpSettings) -> Duration {
+    http.drain_delay + SETTLE + http.finish_within() + CLOSE
 }
 
-/// Serves HTTP until the soft stop, then finishes what runs; the hard stop drops it. `more` adds routes.
-///
-/// When it returns, no flow runs that could still publish, unless it was dropped.
-pub async fn serve<F>(
-    listener: TcpListener,
-    http: HttpSettings,
-    services: Arc<Services>,
-    metrics: Metrics,
-    more: F,
-) -> io::Result<()>
-where
-    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
-{
-    let (address, shutdown) = (listener.local_addr()?, services.shutdown.clone());
-    let (shared, settings, metrics) =
-        (Data::from(Arc::clone(&services)), Data::new(http.clone()), Data::new(metrics));
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(shared.clone())
-            .app_data(settings.clone())
-            .app_data(metrics.clone())
-            .configure(more.clone())
-            .configure(routes::configure)
-            .wrap(from_fn(routes::observe))
-    })
-    .workers(http.workers)
-    .keep_alive(http.keep_alive)
-    .client_request_timeout(http.request_timeout)
-    .shutdown_timeout(http.shutdown_timeout.as_secs().max(1))
-    .shutdown_signal(stop_accepting(shutdown.clone(), http.drain_delay))
-    .listen(listener)?
-    .run();
-    tracing::info!(http.listen = %address, "listening on http://{address}");
-    tokio::select! {
-        ended = server => {
-            services.work.drained(http.shutdown_timeout).await;
-            ended
+/// Tells the service manager whether it can serve: it is ready when `/readyz` first is.
+fn tell(services: &Arc<Services>, listeners: &[TcpListener]) {
+    let addresses: Vec<String> =
+        listeners.iter().filter_map(|listener| Some(listener.local_addr().ok()?.to_string())).collect();
+    let (services, place) = (Arc::clone(services), addresses.join(", "));
+    let shutdown = services.shutdown.clone();
+    notify::follow(&shutdown, "Stopping: finishing the requests that run", move || {
+        let (services, place) = (Arc::clone(&services), place.clone());
+        async move {
+            let Readiness { broker, redis, .. } = services.readiness().await;
+            let missing = match (broker, redis) {
+                (true, true) => return Condition { ready: true, status: format!("Serving on {place}") },
+                (false, true) => "RabbitMQ does",
+                (true, false) => "Redis does",
+                (false, false) => "RabbitMQ and Redis do",
+            };
+            let status = format!("Not ready: {missing} not answer; requests on {place} get 503");
+            Condition { ready: false, status }
         }
-        () = shutdown.hard().cancelled() => Ok(()),
-    }
-}
-
-/// From the soft stop on `/readyz` says so; the port closes only when those who ask it have had the time to see it.
-async fn stop_accepting(shutdown: Shutdown, delay: Duration) {
-    shutdown.soft().cancelled().await;
-    tokio::select! {
-        () = tokio::time::sleep(delay) => {}
-        () = shutdown.hard().cancelled() => {}
-    }
+    });
 }
 
 /// Says at the start what an operator should know about the configuration.
@@ -185,6 +144,18 @@ fn say(plan: &Plan) {
             "no [[apps]]: everybody on this machine may send SMS without a key; it listens on loopback only"
         );
     }
+    if let Some(shop) = &plan.shop {
+        tracing::info!(
+            app = %shop.app.name,
+            "the page at / and the routes /image_codes/ and /sms_codes/ are on: they need no key"
+        );
+        if let Some(django) = &shop.django {
+            tracing::warn!(
+                app = %shop.app.name, redis = %django.shown,
+                "shop.django_redis_url is set: codes are written in the clear to that Redis, as sms_<mobile>"
+            );
+        }
+    }
     if plan.queue.payload == Payload::Clear {
         tracing::warn!(queue.name = queue, "codes and numbers travel in the clear on this queue");
     }
@@ -193,74 +164,5 @@ fn say(plan: &Plan) {
             queue.name = queue,
             "a classic queue may lose what waits in it when the broker is killed"
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::web;
-    use postrider_core::seal::KeyRing;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
-
-    use super::*;
-    use crate::services::{Keys, TaskQueue};
-
-    fn in_memory() -> Services {
-        let (settings, clock, shutdown) = (Settings::embedded(), Clock::System, Shutdown::new());
-        let backends = Backends::memory(settings.limits().unwrap(), &clock, &shutdown);
-        Services {
-            anonymous_checks: backends.address_throttle(settings.anonymous_checks().unwrap(), &clock),
-            producer: Producer::new(backends.broker.clone(), clock.clone(), "test"),
-            backends,
-            keys: Keys { pepper: KeyRing::ephemeral(), seal: KeyRing::ephemeral() },
-            apps: Apps::open(),
-            phone: settings.phone().unwrap(),
-            codes: settings.codes().unwrap(),
-            queue: TaskQueue { name: "sms".into(), payload: Payload::Sealed },
-            clock,
-            shutdown,
-            work: Work::here(),
-        }
-    }
-
-    async fn get(address: SocketAddr, path: &str) -> String {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-
-    #[tokio::test]
-    async fn a_panic_is_answered_and_the_server_goes_on_until_it_is_stopped() {
-        let services = Arc::new(in_memory());
-        let listener = bind("127.0.0.1:0".parse().unwrap(), &services.apps).unwrap();
-        let address = listener.local_addr().unwrap();
-        let http = Settings::embedded().http.settings().unwrap();
-        let (metrics, shutdown) = (Metrics::install().unwrap(), services.shutdown.clone());
-        let panics = |config: &mut ServiceConfig| {
-            config.route("/panic", web::get().to(async || -> &'static str { panic!("on purpose") }));
-        };
-
-        let serving = serve(listener, http, services, metrics, panics);
-        let asking = async {
-            let (panicked, alive) = (get(address, "/panic").await, get(address, "/healthz").await);
-            shutdown.stop();
-            (panicked, alive)
-        };
-        let (served, (panicked, alive)) = tokio::join!(serving, asking);
-
-        served.unwrap();
-        assert!(panicked.starts_with("HTTP/1.1 500 "), "{panicked}");
-        assert!(panicked.contains(r#""code":"internal_error""#), "{panicked}");
-        assert!(alive.starts_with("HTTP/1.1 200 "), "{alive}");
-    }
-
-    #[tokio::test]
-    async fn without_apps_no_port_is_taken_that_others_can_reach() {
-        let error = bind("0.0.0.0:0".parse().unwrap(), &Apps::open()).unwrap_err();
-        assert!(error.to_string().starts_with("http.listen: "), "{error}");
     }
 }

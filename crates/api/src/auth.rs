@@ -63,6 +63,19 @@ impl Apps {
         matches!(self, Self::Open(_))
     }
 
+    /// Every app once, in the order of the configuration.
+    pub(crate) fn all(&self) -> Vec<&Arc<App>> {
+        match self {
+            Self::Open(app) => vec![app],
+            Self::Keyed(keyed) => {
+                let mut apps: Vec<&Arc<App>> = keyed.iter().map(|(_, app)| app).collect();
+                // The hashes of one app stand together.
+                apps.dedup();
+                apps
+            }
+        }
+    }
+
     /// The app that a request comes from.
     pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<App>, ApiError> {
         let keyed = match self {

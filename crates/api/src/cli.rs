@@ -7,12 +7,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use postrider_core::clock::Clock;
-use postrider_core::config::{ConfigError, EX_CONFIG};
+use postrider_core::config::{ConfigError, EX_CONFIG, StopTimeout};
 use postrider_core::telemetry;
 
 use crate::app::{self, RunError};
 use crate::config::{DEFAULTS, Settings};
 use crate::key_generate::{self, KeyKind};
+use crate::listen;
 
 /// Postrider's producer: an HTTP service that issues and checks verification codes.
 #[derive(Debug, Parser)]
@@ -50,7 +51,11 @@ enum Command {
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum ConfigCommand {
     /// Reads all of it, key files too, and says what is wrong
-    Check,
+    Check {
+        /// The service manager's limit on a stop, which must be longer than a stop takes
+        #[arg(long, value_name = "DURATION")]
+        stop_timeout: Option<StopTimeout>,
+    },
     /// Shows the values in effect as JSON, secrets starred
     Dump,
     /// Shows the commented defaults, which are the manual
@@ -81,8 +86,10 @@ pub fn main() -> ExitCode {
 
 fn obey(flags: Flags, command: Option<&Command>) -> Result<(), RunError> {
     match command {
-        None => run(&flags.settings()?)?,
-        Some(Command::Config(ConfigCommand::Check)) => check(&flags.settings()?)?,
+        None => run(flags)?,
+        Some(Command::Config(ConfigCommand::Check { stop_timeout })) => {
+            check(&flags.settings()?, *stop_timeout)?;
+        }
         Some(Command::Config(ConfigCommand::Dump)) => dump(&flags.settings()?),
         Some(Command::Config(ConfigCommand::Default)) => print(DEFAULTS),
         Some(Command::Key(KeyCommand::Generate { kind })) => {
@@ -106,14 +113,25 @@ impl Flags {
     }
 }
 
-fn run(settings: &Settings) -> Result<(), RunError> {
+fn run(flags: Flags) -> Result<(), RunError> {
+    let inherited = listen::inherited()?;
+    let settings = flags.settings()?;
     let threads = settings.http.settings()?.workers;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(app::run(settings))
+    runtime.block_on(app::run(&settings, inherited))
 }
 
-fn check(settings: &Settings) -> Result<(), ConfigError> {
+fn check(settings: &Settings, stop_timeout: Option<StopTimeout>) -> Result<(), ConfigError> {
     settings.plan()?;
+    if let Some(limit) = stop_timeout {
+        let http = settings.http.settings()?;
+        let (key, set) =
+            [("http.drain_delay", http.drain_delay), ("http.shutdown_timeout", http.shutdown_timeout)]
+                .into_iter()
+                .max_by_key(|(_, set)| *set)
+                .expect("there are two");
+        limit.fits(key, set, app::stops_within(&http))?;
+    }
     telemetry::init(&settings.log)?;
     print("The configuration can be used.\n");
     Ok(())
@@ -163,7 +181,7 @@ mod tests {
         {
             let cli = parse(line).unwrap();
             assert_eq!(cli.flags.config, Some(PathBuf::from("a.toml")));
-            assert!(matches!(cli.command, Some(Command::Config(ConfigCommand::Check))));
+            assert!(matches!(cli.command, Some(Command::Config(ConfigCommand::Check { .. }))));
         }
     }
 

@@ -43,6 +43,18 @@ pub(crate) enum ApiError {
     VerificationExpired,
     VerificationConsumed,
     ChecksExhausted,
+    /// The answer to a picture is wrong. It was the one try.
+    CaptchaIncorrect,
+    /// The picture was never drawn, was answered before, or has run out.
+    CaptchaExpired,
+    /// The address asked for too many pictures.
+    CaptchaLimited {
+        retry_after: Duration,
+    },
+    /// As many pictures wait as may.
+    CaptchasFull {
+        retry_after: Duration,
+    },
     QueueUnavailable,
     /// The SMS may go out; the number may be sent another after the wait.
     QueueUnconfirmed {
@@ -113,6 +125,18 @@ impl ApiError {
             Self::ChecksExhausted => {
                 (Status::TOO_MANY_REQUESTS, "checks_exhausted", "All guesses are used up")
             }
+            Self::CaptchaIncorrect => {
+                (Status::UNPROCESSABLE_ENTITY, "captcha_incorrect", "The picture shows something else")
+            }
+            Self::CaptchaExpired => (Status::GONE, "captcha_expired", "The picture is good no more"),
+            Self::CaptchaLimited { .. } => (
+                Status::TOO_MANY_REQUESTS,
+                "captcha_limit_reached",
+                "The address asked for too many pictures",
+            ),
+            Self::CaptchasFull { .. } => {
+                (Status::SERVICE_UNAVAILABLE, "captchas_full", "Too many pictures wait for their answers")
+            }
             Self::QueueUnavailable => {
                 (Status::SERVICE_UNAVAILABLE, "queue_unavailable", "Codes cannot be sent just now")
             }
@@ -155,6 +179,12 @@ impl ApiError {
             Self::CodeIncorrect { checks_left } => format!("Guesses that are left: {checks_left}.").into(),
             Self::VerificationExpired | Self::ChecksExhausted => "Ask for a new code.".into(),
             Self::VerificationConsumed => "A code is good for one check: ask for a new one.".into(),
+            Self::CaptchaIncorrect | Self::CaptchaExpired => {
+                "Nothing was sent. Ask for a new picture.".into()
+            }
+            Self::CaptchaLimited { retry_after } | Self::CaptchasFull { retry_after } => {
+                format!("Ask again in {} s.", whole_seconds(*retry_after)).into()
+            }
             Self::QueueUnavailable => "Nothing was sent and no limit was touched.".into(),
             Self::QueueUnconfirmed { .. } => {
                 "If the code arrives it is good; if it does not, ask for a new one later.".into()
@@ -167,9 +197,10 @@ impl ApiError {
     /// When asking again may help.
     pub(crate) fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Limited { retry_after, .. } | Self::QueueUnconfirmed { retry_after, .. } => {
-                Some(whole_seconds(*retry_after))
-            }
+            Self::Limited { retry_after, .. }
+            | Self::CaptchaLimited { retry_after }
+            | Self::CaptchasFull { retry_after }
+            | Self::QueueUnconfirmed { retry_after, .. } => Some(whole_seconds(*retry_after)),
             Self::QueueUnavailable | Self::StoreUnavailable => Some(whole_seconds(OUTAGE)),
             _ => None,
         }
@@ -197,7 +228,7 @@ impl From<PhoneError> for ApiError {
 }
 
 /// Rounded up, so that who waits that long is not told to wait again.
-fn whole_seconds(wait: Duration) -> u64 {
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 

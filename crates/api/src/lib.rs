@@ -2,7 +2,7 @@
 //!
 //! Routes read a request and shape the answer, flows do the work on core's broker and stores. Nothing here can run a
 //! task. The binary's wiring is [`app::run`]; a process that brings its own backends builds [`services::Services`] and
-//! calls [`app::serve`].
+//! calls [`serve::serve`].
 
 pub mod app;
 pub mod auth;
@@ -12,6 +12,11 @@ pub mod config;
 mod error;
 mod flows;
 mod key_generate;
+pub mod listen;
+mod pictures;
 mod problem;
+mod retcode;
 mod routes;
+pub mod serve;
 pub mod services;
+pub mod shop;

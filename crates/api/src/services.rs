@@ -4,12 +4,15 @@
 //! see [`Work`].
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::backends::Backends;
 use postrider_core::clock::Clock;
+use postrider_core::django_codes::DjangoCodes;
 use postrider_core::phone::PhonePolicy;
 use postrider_core::producer::Producer;
+use postrider_core::redis::Redis;
 use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
 use postrider_core::throttle::Throttle;
@@ -17,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Apps;
+use crate::auth::{App, Apps};
 use crate::error::ApiError;
+use crate::shop::Shop;
 
 /// How old the last confirmed publish and the last answer of Redis may be while the service calls itself ready.
 const LATELY: Duration = Duration::from_secs(10);
@@ -30,6 +34,8 @@ pub struct Services {
     pub backends: Backends,
     /// Counts the guesses of addresses without a key.
     pub anonymous_checks: Throttle,
+    /// The page and the tutorial's routes, where they are on.
+    pub shop: Option<Arc<Shop>>,
     /// Enqueues on the broker.
     pub producer: Producer,
     /// Pepper and seal.
@@ -92,7 +98,7 @@ pub enum Payload {
 pub(crate) struct Readiness {
     /// The broker confirmed a publish lately.
     pub(crate) broker: bool,
-    /// Redis answered lately, or answers now.
+    /// Redis answered lately, or answers now; Django's too, where codes are written there.
     pub(crate) redis: bool,
     /// The process was asked to stop.
     pub(crate) stopping: bool,
@@ -113,11 +119,26 @@ pub struct Work {
 impl Services {
     pub(crate) async fn readiness(&self) -> Readiness {
         let broker = self.backends.broker.confirmed_within(LATELY);
-        let redis = match &self.backends.redis {
-            Some(redis) => redis.replied_within(LATELY) || redis.ping().await.is_ok(),
-            None => true,
-        };
+        let django = self.shop.as_ref().and_then(|shop| shop.django.as_ref()).map(DjangoCodes::redis);
+        let redis = answers(self.backends.redis.as_ref()).await && answers(django).await;
         Readiness { broker, redis, stopping: self.shutdown.soft().is_cancelled() }
+    }
+
+    /// The shop, where it is on.
+    pub(crate) fn shop(&self) -> Result<&Arc<Shop>, ApiError> {
+        self.shop.as_ref().ok_or(ApiError::NotFound)
+    }
+
+    /// Where Django reads the codes of an app, if it does.
+    pub(crate) fn django(&self, app: &App) -> Option<&DjangoCodes> {
+        self.shop.as_ref().filter(|shop| shop.app.name == app.name)?.django.as_ref()
+    }
+}
+
+async fn answers(redis: Option<&Redis>) -> bool {
+    match redis {
+        Some(redis) => redis.replied_within(LATELY) || redis.ping().await.is_ok(),
+        None => true,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::broker::topology::Topology;
 use crate::broker::{AmqpBroker, AmqpConfig, Broker, MemoryBroker};
+use crate::captchas::{CaptchaRules, Captchas, MemoryCaptchas, RedisCaptchas};
 use crate::clock::Clock;
 use crate::codes::{Codes, MemoryCodes, RedisCodes};
 use crate::config::{ConfigError, EvictionRule};
@@ -50,6 +51,14 @@ impl Backends {
         match &self.redis {
             Some(redis) => Throttle::Redis(RedisThrottle::new(redis.clone(), limits)),
             None => Throttle::Memory(MemoryThrottle::new(limits, clock.clone())),
+        }
+    }
+
+    /// The pictures that wait for an answer, on the same store.
+    pub fn captchas(&self, rules: CaptchaRules, clock: &Clock) -> Captchas {
+        match &self.redis {
+            Some(redis) => Captchas::Redis(RedisCaptchas::new(redis.clone(), rules)),
+            None => Captchas::Memory(MemoryCaptchas::new(rules, clock.clone())),
         }
     }
 

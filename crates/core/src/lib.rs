@@ -5,12 +5,15 @@
 
 pub mod backends;
 pub mod broker;
+pub mod captchas;
 pub mod celery;
 pub mod clock;
 pub mod code;
 pub mod codes;
 pub mod config;
+pub mod django_codes;
 pub mod metrics;
+pub mod notify;
 pub mod phone;
 pub mod producer;
 pub mod redis;

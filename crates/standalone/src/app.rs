@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_api::app::{self as api, RunError};
+use postrider_api::app::RunError;
 use postrider_api::auth::Apps;
 use postrider_api::config::Settings;
+use postrider_api::listen::bind;
+use postrider_api::serve::serve;
 use postrider_api::services::{Keys, Payload, Services, TaskQueue, Work};
+use postrider_api::shop::Shop;
 use postrider_core::backends::Backends;
 use postrider_core::broker::Broker;
 use postrider_core::broker::topology::DEAD;
@@ -25,6 +28,7 @@ use postrider_delivery::send::{SendPolicy, Services as SmsServices};
 use postrider_delivery::send_record::{MemoryRecords, SendRecords};
 use postrider_worker::{Options, WorkQueue, Worker};
 
+use crate::drawn::Drawn;
 use crate::outbox::Outbox;
 
 /// The one work queue.
@@ -71,7 +75,7 @@ pub(crate) async fn run(listen: SocketAddr, level: String) -> Result<(), Failure
         memory.declare(DEAD, Some(DEAD_LETTERS.into()));
     }
     let outbox = Outbox::new(clock.clone());
-    let listener = api::bind(listen, &Apps::open())?;
+    let listener = bind(listen, &Apps::open())?;
     let address = listener.local_addr().map_err(|error| Failure::Other(error.to_string()))?;
 
     let worker = Worker {
@@ -100,12 +104,17 @@ pub(crate) async fn run(listen: SocketAddr, level: String) -> Result<(), Failure
         },
         clock: clock.clone(),
     };
+    let apps = Apps::open();
+    let rules = settings.shop(&apps)?;
+    let shop = rules.map(|rules| Shop::new(rules, &backends, &clock, &shutdown)).transpose()?.map(Arc::new);
+    let drawn = Drawn::new(shop.clone(), keys.seal.clone());
     let services = Arc::new(Services {
         anonymous_checks: backends.address_throttle(settings.anonymous_checks()?, &clock),
         producer: Producer::new(backends.broker.clone(), clock.clone(), "postrider"),
         backends,
         keys,
-        apps: Apps::open(),
+        apps,
+        shop,
         phone: settings.phone()?,
         codes: settings.codes()?,
         queue: TaskQueue { name: QUEUE.into(), payload: Payload::Sealed },
@@ -115,7 +124,10 @@ pub(crate) async fn run(listen: SocketAddr, level: String) -> Result<(), Failure
     });
     invite(address);
     let http = settings.http.settings()?;
-    let serving = api::serve(listener, http, services, metrics, move |config| outbox.routes(config));
+    let serving = serve(vec![listener], http, services, metrics, move |config| {
+        outbox.routes(config);
+        drawn.routes(config);
+    });
     let (served, _drained) = tokio::join!(
         async {
             let served = serving.await;
@@ -131,7 +143,9 @@ pub(crate) async fn run(listen: SocketAddr, level: String) -> Result<(), Failure
 #[expect(clippy::print_stdout, reason = "what a person at a terminal starts with")]
 fn invite(address: SocketAddr) {
     println!(
-        "Postrider runs in memory: whatever is sent is printed here, and gone when it stops. Try:\n\n  \
+        "Postrider runs in memory: whatever is sent is printed here, and gone when it stops. The page:\n\n  \
+         http://{address}/\n\n\
+         Or try:\n\n  \
          curl -s http://{address}/v1/verifications -H 'Content-Type: application/json' \\\n       \
          -d '{{\"to\":\"+8613800138000\",\"purpose\":\"login\"}}'\n  \
          curl -s http://{address}/dev/outbox\n  \

@@ -3,6 +3,7 @@
 //! No configuration, no keys to make, no server to run: pepper and seal are drawn at the start and die with the process.
 
 mod app;
+mod drawn;
 mod outbox;
 
 use std::net::SocketAddr;

@@ -5,12 +5,15 @@ mod server;
 
 use std::time::Duration;
 
+use postrider_core::captchas::{CaptchaText, Captchas, Put};
 use postrider_core::codes::{Codes, NewCode, Verdict};
 use postrider_core::seal::KeyRing;
 use postrider_core::throttle::{Asker, Decision, Throttle};
 use postrider_core::verification::DeliveryState;
 use postrider_delivery::send_record::{Begun, Claim, Claimed, Finish, SendRecords};
+use uuid::Uuid;
 
+use crate::captchas::RULES;
 use crate::codes::new_code;
 use crate::rig::Rig;
 use crate::throttle::{DAY, HOUR, MINUTE, limits};
@@ -25,6 +28,7 @@ struct Stores {
     throttle: Throttle,
     codes: Codes,
     records: SendRecords,
+    captchas: Captchas,
     keys: KeyRing,
 }
 
@@ -33,7 +37,8 @@ impl Stores {
         let limits = limits(&[(MINUTE, 1), (DAY, 10)], &[(HOUR, 5)]);
         let lines = format!("new {}\nold {}", "5a".repeat(32), "c3".repeat(32));
         let keys = KeyRing::parse(&lines).unwrap();
-        Self { throttle: rig.throttle(&limits), codes: rig.codes(), records: rig.records(), keys }
+        let (codes, records, captchas) = (rig.codes(), rig.records(), rig.captchas(RULES));
+        Self { throttle: rig.throttle(&limits), codes, records, captchas, keys }
     }
 
     fn asker(&self) -> Asker {
@@ -53,6 +58,21 @@ impl Stores {
     fn task(code: &NewCode) -> Claim {
         let window = Duration::from_mins(5);
         Claim { task: code.id.task_id(), not_after: None, window, resend: false, replays: 0 }
+    }
+
+    /// A picture that is drawn, spoken and answered, and one that is not answered.
+    async fn answer(&self, between: &impl AsyncFn()) -> CaptchaText {
+        let (text, [answered, waits]) = (CaptchaText::random(), [(); 2].map(|()| Uuid::new_v4()));
+        for id in [answered, waits] {
+            between().await;
+            assert_eq!(self.captchas.put(id, &text.seal(&self.keys, id)).await.unwrap(), Put::Kept);
+        }
+        between().await;
+        assert!(self.captchas.peek(answered).await.unwrap().is_some());
+        between().await;
+        let sealed = self.captchas.take(answered).await.unwrap().unwrap();
+        assert_eq!(CaptchaText::open(&self.keys, answered, &sealed).unwrap(), text);
+        text
     }
 
     /// A verification from the request to the check, as far as it is stored; `between` is called before each step.

@@ -6,17 +6,23 @@ use postrider_core::codes::Verdict;
 use postrider_core::throttle::{Asker, Decision};
 use postrider_core::verification::{DeliveryState, VerificationId};
 use postrider_delivery::send_record::{Begun, Claimed, Finish};
+use uuid::Uuid;
 
 use super::{CODE, IP, LEASE, NUMBER, Stores};
 use crate::rig::on_redis;
 use crate::throttle::{DAY, HOUR, MINUTE, limits};
 
-/// What stands in a key: the bytes of its value, and its fields when it is a hash.
+/// What stands in a key: the bytes of its value, and its fields when it is a hash, or its members when it is a
+/// sorted set.
 async fn value(connection: &mut MultiplexedConnection, key: &str) -> (Vec<u8>, Vec<(String, String)>) {
     let kind: String = cmd("TYPE").arg(key).query_async(connection).await.unwrap();
     match kind.as_str() {
         "string" => (cmd("GET").arg(key).query_async(connection).await.unwrap(), Vec::new()),
         "hash" => (Vec::new(), cmd("HGETALL").arg(key).query_async(connection).await.unwrap()),
+        "zset" => {
+            let range = cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES").to_owned();
+            (Vec::new(), range.query_async(connection).await.unwrap())
+        }
         other => panic!("{key} is a {other}"),
     }
 }
@@ -24,18 +30,26 @@ async fn value(connection: &mut MultiplexedConnection, key: &str) -> (Vec<u8>, V
 #[test]
 fn every_record_carries_a_version_and_runs_out() {
     on_redis(async |rig| {
-        Stores::of(rig).verify(rig, async || {}).await;
+        let stores = Stores::of(rig);
+        stores.verify(rig, async || {}).await;
+        stores.answer(&async || {}).await;
         let (keys, mut connection) = (rig.keys().await, rig.connection().await);
 
-        assert_eq!(keys.len(), 5, "{keys:?}");
+        assert_eq!(keys.len(), 7, "{keys:?}");
         for key in keys {
             let (bytes, fields) = value(&mut connection, &key).await;
             let kind = key.strip_prefix(rig.under().1).unwrap().split(':').nth(1).unwrap();
             match kind {
                 "throttle" => assert!(bytes[0] == 1 && bytes.len() == 9, "{key}"),
-                "verification" | "send" => assert!(fields.contains(&("v".into(), "1".into())), "{key}"),
+                "verification" | "send" | "captcha" => {
+                    assert!(fields.contains(&("v".into(), "1".into())), "{key}");
+                }
                 // It names a record and is none.
                 "latest" => drop(String::from_utf8(bytes).unwrap().parse::<VerificationId>().unwrap()),
+                "captchas" => {
+                    let ids: Vec<_> = fields.iter().map(|(id, _)| id.parse::<Uuid>().unwrap()).collect();
+                    assert_eq!(ids.len(), 1, "the one that was answered is gone: {ids:?}");
+                }
                 other => panic!("unknown kind of key {other}"),
             }
             let left: i64 = cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap();
@@ -45,15 +59,17 @@ fn every_record_carries_a_version_and_runs_out() {
 }
 
 #[test]
-fn no_key_and_no_value_holds_the_number_the_address_or_the_code() {
+fn no_key_and_no_value_holds_the_number_the_address_the_code_or_the_text_of_a_picture() {
     on_redis(async |rig| {
-        Stores::of(rig).verify(rig, async || {}).await;
+        let stores = Stores::of(rig);
+        stores.verify(rig, async || {}).await;
+        let shown = stores.answer(&async || {}).await;
         let (keys, mut connection) = (rig.keys().await, rig.connection().await);
 
         for key in keys {
             let (bytes, fields) = value(&mut connection, &key).await;
             let text = format!("{key} {} {fields:?}", String::from_utf8_lossy(&bytes));
-            for secret in [&NUMBER[1..], &NUMBER[3..], IP, CODE] {
+            for secret in [&NUMBER[1..], &NUMBER[3..], IP, CODE, shown.expose()] {
                 assert!(!text.contains(secret), "{secret} in {text}");
             }
         }
@@ -91,6 +107,8 @@ fn asking_about_what_is_not_there_writes_nothing() {
         assert!(!stores.codes.delivery(&code.id, DeliveryState::Failed).await.unwrap());
         stores.codes.withdraw(&code).await.unwrap();
         assert_eq!(stores.codes.latest(&[code.latest]).await.unwrap(), None);
+        assert_eq!(stores.captchas.peek(Uuid::nil()).await.unwrap(), None);
+        assert_eq!(stores.captchas.take(Uuid::nil()).await.unwrap(), None);
 
         assert_eq!(rig.keys().await, Vec::<String>::new());
     });
@@ -103,9 +121,11 @@ fn readers_pass_over_fields_that_they_do_not_know() {
         let (codes, records) = (&stores.codes, &stores.records);
         let code = stores.code(rig);
         codes.issue(&code).await.unwrap();
+        stores.captchas.put(Uuid::nil(), "sealed").await.unwrap();
         let Claimed::Granted(turn) = records.claim(&Stores::task(&code)).await.unwrap() else { panic!() };
         let mut connection = rig.connection().await;
-        for key in rig.keys().await.iter().filter(|key| !key.contains(":latest:")) {
+        let is_record = |key: &&String| !key.contains(":latest:") && !key.ends_with(":captchas");
+        for key in rig.keys().await.iter().filter(is_record) {
             let mut set = cmd("HSET");
             set.arg(key).arg("channel").arg("voice").arg("a\0b").arg("").arg("0").arg("1");
             set.exec_async(&mut connection).await.unwrap();
@@ -119,6 +139,9 @@ fn readers_pass_over_fields_that_they_do_not_know() {
         assert_eq!((read.checks_left, read.delivery), (5, DeliveryState::Sent));
         let right = codes.check(&code.id, &code.app, &stores.guess(&code, CODE)).await.unwrap();
         assert!(matches!(right, Verdict::Approved(_)));
+        for read in [stores.captchas.peek(Uuid::nil()).await, stores.captchas.take(Uuid::nil()).await] {
+            assert_eq!(read.unwrap().as_deref(), Some("sealed"));
+        }
     });
 }
 

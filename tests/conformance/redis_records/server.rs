@@ -1,8 +1,10 @@
 //! One server: prefixes that share it, scripts that it forgets, and the time that it tells.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use deadpool_redis::redis::cmd;
+use postrider_core::captchas::{CaptchaRules, Captchas, Put, RedisCaptchas};
 use postrider_core::clock::Clock;
 use postrider_core::codes::{Codes, NewCode, RedisCodes, Verdict};
 use postrider_core::redis::Redis;
@@ -10,8 +12,10 @@ use postrider_core::throttle::{Asker, Decision, RedisThrottle, Throttle};
 use postrider_core::verification::VerificationId;
 use postrider_delivery::send_record::{Begun, Claimed, RedisRecords, SendRecords};
 use postrider_tests::servers;
+use uuid::Uuid;
 
 use super::{CODE, LEASE, Stores};
+use crate::captchas::RULES;
 use crate::codes::{TTL, new_code};
 use crate::rig::{RUNTIME, Rig, at_once, config, fresh_prefix, now, on_redis};
 use crate::throttle::{HOUR, MINUTE, limits};
@@ -69,9 +73,11 @@ fn a_server_that_forgets_its_scripts_before_each_step_is_taught_them_again() {
             forgotten.fetch_add(1, Ordering::Relaxed);
         };
 
-        Stores::of(&rig).verify(&rig, forget).await;
+        let stores = Stores::of(&rig);
+        stores.answer(&forget).await;
+        stores.verify(&rig, forget).await;
 
-        assert_eq!(forgotten.into_inner(), 15);
+        assert_eq!(forgotten.into_inner(), 4 + 15);
         let every_key: Vec<String> = cmd("KEYS").arg("*").query_async(&mut connection.clone()).await.unwrap();
         let prefix = format!("{}:", rig.under().1);
         assert!(every_key.iter().all(|key| key.starts_with(&prefix)), "{every_key:?}");
@@ -85,7 +91,7 @@ fn without_a_manual_clock_the_time_is_that_of_redis() {
         let redis = Redis::new(&config(url, prefix)).unwrap();
         let throttle = RedisThrottle::new(redis.clone(), limits(&[(MINUTE, 1)], &[(HOUR, 5)]));
         let (throttle, codes) = (Throttle::Redis(throttle), Codes::Redis(RedisCodes::new(redis.clone())));
-        let records = SendRecords::Redis(RedisRecords::new(redis));
+        let records = SendRecords::Redis(RedisRecords::new(redis.clone()));
         let asker = Asker { number: vec!["number".into()], ip: vec!["ip".into()] };
 
         let Decision::Granted(grant) = throttle.acquire(asker).await.unwrap() else { panic!() };
@@ -101,6 +107,12 @@ fn without_a_manual_clock_the_time_is_that_of_redis() {
             codes.issue(code).await.unwrap();
             assert_eq!(codes.check(&code.id, &code.app, &[]).await.unwrap(), verdict);
         }
+
+        let captchas = Captchas::Redis(RedisCaptchas::new(redis.clone(), CaptchaRules { max: 1, ..RULES }));
+        assert_eq!(captchas.put(Uuid::nil(), "sealed").await.unwrap(), Put::Kept);
+        let Put::Full { retry_after } = captchas.put(Uuid::max(), "sealed").await.unwrap() else { panic!() };
+        assert!(retry_after <= RULES.ttl && retry_after + Duration::from_secs(5) > RULES.ttl);
+        assert!(captchas.take(Uuid::nil()).await.unwrap().is_some());
 
         let claim = Stores::task(&code);
         let Claimed::Granted(turn) = records.claim(&claim).await.unwrap() else { panic!() };

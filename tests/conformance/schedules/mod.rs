@@ -2,6 +2,7 @@
 //!
 //! The schedules are the same in each run. `PROPTEST_CASES=20000 PROPTEST_RNG_SEED=7` plays more and other ones.
 
+mod captchas;
 mod codes;
 mod send_records;
 mod throttle;

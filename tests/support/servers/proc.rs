@@ -71,8 +71,24 @@ impl Proc {
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
+        Self::run_on(program, args, env, Stdio::null(), Stdio::piped())
+    }
+
+    /// The same with something else than nothing to read from and than a pipe to write to: sockets to hand on, say.
+    pub fn run_on<A, K, V>(
+        program: &Path,
+        args: impl IntoIterator<Item = A>,
+        env: impl IntoIterator<Item = (K, V)>,
+        stdin: Stdio,
+        stdout: Stdio,
+    ) -> Self
+    where
+        A: AsRef<OsStr>,
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
         let mut command = guarded(program);
-        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(args).stdin(stdin).stdout(stdout).stderr(Stdio::piped());
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(name)) {
             command.env_remove(name);
         }
@@ -81,7 +97,10 @@ impl Proc {
         let (log, reader) = watch::channel(Log::default());
         let log = Arc::new(log);
         let child = guard.child();
-        read_lines(child.stdout.take().expect("stdout is piped"), Arc::clone(&log));
+        match child.stdout.take() {
+            Some(stdout) => read_lines(stdout, Arc::clone(&log)),
+            None => log.send_modify(|log| log.ended += 1),
+        }
         read_lines(child.stderr.take().expect("stderr is piped"), log);
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Self { name, guard, log: reader }
@@ -169,7 +188,9 @@ impl Drop for Proc {
 }
 
 fn is_setting(name: &OsString) -> bool {
-    name.to_string_lossy().starts_with("POSTRIDER__") || name == "RUST_LOG" || name == "CREDENTIALS_DIRECTORY"
+    let name = name.to_string_lossy();
+    name.starts_with("POSTRIDER__")
+        || ["RUST_LOG", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "LISTEN_FDS"].contains(&&*name)
 }
 
 /// A thread, because a pipe must be drained even while the test blocks its runtime.

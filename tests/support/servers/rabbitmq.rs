@@ -23,6 +23,7 @@ use super::{
 };
 
 const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 const START_TIME: Duration = Duration::from_mins(1);
 const STOP_TIME: Duration = Duration::from_secs(30);
 const SETTLE_TIME: Duration = Duration::from_secs(15);
@@ -45,8 +46,13 @@ struct Ports {
 impl RabbitMq {
     /// Starts a server with nothing in it and waits until it accepts connections. That takes 5 to 10 seconds.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more files of settings, by name and text. Ours win over them.
+    pub async fn start_with(settings: &[(&str, String)]) -> Self {
         for _ in 0..3 {
-            let mut rabbitmq = Self::prepare();
+            let mut rabbitmq = Self::prepare(settings);
             // A port may have been taken since it was chosen; the next one has others.
             if rabbitmq.launch(START_TIME).await {
                 return rabbitmq;
@@ -59,6 +65,28 @@ impl RabbitMq {
     /// Where it listens, or will listen again: `amqp://guest:guest@127.0.0.1:PORT/%2f`.
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.ports.amqp)
+    }
+
+    /// The same as another user, in another vhost.
+    pub fn url_as(&self, user: &str, password: &str, vhost: &str) -> String {
+        format!("amqp://{user}:{password}@127.0.0.1:{}/{vhost}", self.ports.amqp)
+    }
+
+    /// What must be in the environment so that `rabbitmqctl` finds this server, and without a change of user.
+    pub fn control(&self) -> Vec<(&'static str, String)> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        vec![
+            ("PATH", format!("{PROGRAMS}:{}", path.to_string_lossy())),
+            ("HOME", self.folder.path().to_string_lossy().into_owned()),
+            ("LANG", "C.UTF-8".into()),
+            ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
+            ("ERL_EPMD_PORT", self.ports.epmd.to_string()),
+            ("RABBITMQ_NODENAME", self.node()),
+            (
+                "RABBITMQ_CONF_ENV_FILE",
+                self.folder.path().join("rabbitmq-env.conf").to_string_lossy().into_owned(),
+            ),
+        ]
     }
 
     /// SIGTERM: it closes its connections, writes what it has and ends. Returns when it is gone.
@@ -116,7 +144,7 @@ impl RabbitMq {
         panic!("RabbitMQ did not start again; its log stands above");
     }
 
-    fn prepare() -> Self {
+    fn prepare(settings: &[(&str, String)]) -> Self {
         assert!(
             Path::new(PROGRAM).exists(),
             "{PROGRAM} is missing; run scripts/test, or install rabbitmq-server"
@@ -124,7 +152,7 @@ impl RabbitMq {
         let folder =
             tempfile::Builder::new().prefix("rabbitmq.").tempdir().expect("the temp folder is writable");
         let ports = Ports { amqp: free_port(), distribution: free_port(), epmd: free_port() };
-        write_files(folder.path(), ports.amqp).expect("the temp folder is writable");
+        write_files(folder.path(), ports.amqp, settings).expect("the temp folder is writable");
         let epmd = Guard::spawn(
             guarded("epmd")
                 .args(["-port", &ports.epmd.to_string(), "-address", "127.0.0.1"])
@@ -197,12 +225,15 @@ impl RabbitMq {
     }
 }
 
-fn write_files(folder: &Path, port: u16) -> io::Result<()> {
+fn write_files(folder: &Path, port: u16, more: &[(&str, String)]) -> io::Result<()> {
     for name in ["data", "log", "conf.d"] {
         fs::create_dir(folder.join(name))?;
     }
     fs::write(folder.join("enabled_plugins"), "[].\n")?;
-    // The same settings as in scripts/lib/servers.sh, with the reasons there.
+    for (name, text) in more {
+        fs::write(folder.join("conf.d").join(name), text)?;
+    }
+    // The same settings as in scripts/lib/servers.sh, with the reasons there. Of two files the later name wins.
     let settings = format!(
         "listeners.tcp.local = 127.0.0.1:{port}\n\
          disk_free_limit.absolute = 50MB\n\
@@ -210,7 +241,7 @@ fn write_files(folder: &Path, port: u16) -> io::Result<()> {
          log.console = false\n\
          log.file.level = info\n"
     );
-    fs::write(folder.join("rabbitmq.conf"), settings)
+    fs::write(folder.join("conf.d/99-test.conf"), settings)
 }
 
 fn log(folder: &Path, name: &str) -> File {

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io,
     net::Ipv4Addr,
+    path::Path,
     time::Duration,
 };
 
@@ -40,6 +41,16 @@ impl Redis {
 
     /// The same with more options, which win over ours: `&["--maxmemory-policy", "allkeys-lru"]`.
     pub async fn start_with(options: &[&str]) -> Self {
+        let before = ["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"];
+        Self::launched([&before, options].concat()).await
+    }
+
+    /// A server with the settings of a file; where it listens and keeps its data is ours to say.
+    pub async fn start_from(file: &Path, options: &[&str]) -> Self {
+        Self::launched([&[&*file.to_string_lossy()], options].concat()).await
+    }
+
+    async fn launched(options: Vec<&str>) -> Self {
         for _ in 0..3 {
             let mut redis = Self {
                 server: None,
@@ -62,6 +73,11 @@ impl Redis {
     /// Where it listens, or will listen again: `redis://127.0.0.1:PORT/0`.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// The same as another user.
+    pub fn url_as(&self, user: &str, password: &str) -> String {
+        format!("redis://{user}:{password}@127.0.0.1:{}/0", self.port)
     }
 
     /// SIGTERM: it closes its connections and ends. Returns when it is gone.
@@ -124,10 +140,9 @@ impl Redis {
         let errors = log.try_clone().expect("a file can be opened twice");
         let mut command = guarded("redis-server");
         command
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no"])
-            .args(["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--dir"])
-            .arg(self.folder.path())
             .args(&self.options)
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no", "--dir"])
+            .arg(self.folder.path())
             .stdout(log)
             .stderr(errors);
         Guard::spawn(&mut command)
@@ -143,13 +158,14 @@ impl Redis {
     }
 }
 
-/// A Redis that still loads its data answers `-LOADING`, and that is not yet an answer.
+/// A Redis that still loads its data answers `-LOADING`, and that is not yet an answer; that it wants to know who asks
+/// is one.
 async fn answers(port: u16) -> io::Result<bool> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     stream.write_all(b"PING\r\n").await?;
     let mut answer = [0; 7];
     stream.read_exact(&mut answer).await?;
-    Ok(&answer == b"+PONG\r\n")
+    Ok([b"+PONG\r\n", b"-NOAUTH"].contains(&&answer))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! here, before a port is bound or a connection made, and named by its key.
 
 mod sections;
+mod shop;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -24,6 +25,8 @@ use crate::auth::Apps;
 use crate::services::{CodeRules, Keys, TaskQueue};
 use sections::{AppSection, CodesSection, PhoneSection, TargetSection};
 pub use sections::{HttpSection, HttpSettings};
+use shop::ShopSection;
+pub use shop::{DjangoRedis, ShopRules};
 
 /// The compiled-in defaults, which are also the manual.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");
@@ -43,6 +46,7 @@ pub struct Settings {
     phone: PhoneSection,
     codes: CodesSection,
     throttle: Limits,
+    shop: ShopSection,
     /// `[log]`.
     pub log: LogSection,
 }
@@ -64,6 +68,7 @@ pub(crate) struct Plan {
     pub(crate) codes: CodeRules,
     pub(crate) limits: Limits,
     pub(crate) anonymous_checks: Vec<Window>,
+    pub(crate) shop: Option<ShopRules>,
 }
 
 impl Settings {
@@ -101,6 +106,11 @@ impl Settings {
         self.codes.rules()
     }
 
+    /// Whose verifications the page and the tutorial's routes make; none where they are off.
+    pub fn shop(&self, apps: &Apps) -> Result<Option<ShopRules>, ConfigError> {
+        self.shop.rules(apps, &self.redis.client()?)
+    }
+
     /// Finds out whether all of it can be used.
     pub(crate) fn plan(&self) -> Result<Plan, ConfigError> {
         let apps = self.apps()?;
@@ -114,6 +124,7 @@ impl Settings {
             topology: self.queue.topology()?,
             queue: self.queue.target(),
             kind: self.queue.kind(),
+            shop: self.shop(&apps)?,
             apps,
             phone: self.phone()?,
             codes: self.codes()?,
@@ -224,6 +235,18 @@ mod tests {
             ("throttle.number = []".into(), "throttle.number"),
             ("throttle.ip = [{ window = '1m', max = 0 }]".into(), "throttle.ip"),
             ("throttle.ip = [{ window = '1m', max = 1, min = 2 }]".into(), "min"),
+            ("shop.captcha_ttl = '29s'".into(), "shop.captcha_ttl: "),
+            ("shop.captcha_ttl = '121s'".into(), "shop.captcha_ttl: "),
+            ("shop.max_captchas = 0".into(), "shop.max_captchas: "),
+            ("shop.captcha_ip = []".into(), "shop.captcha_ip: "),
+            ("shop.captchas = 5".into(), "captchas"),
+            ("shop.django_redis_url = 'http://x'".into(), "shop.django_redis_url: "),
+            ("shop.app = 'shop'".into(), "shop.app: \"shop\" is none of [[apps]], of which there are none: "),
+            (format!("shop.app = 'b'\n{}", app("")), "shop.app: \"b\" is none of [[apps]]: use \"shop\", or"),
+            (
+                format!("shop.django_redis_url = 'redis://h/2'\n{}", app("")),
+                "shop.django_redis_url: is set, and no app is the shop's",
+            ),
             ("keys.pepper_file = '/nowhere'".into(), "keys.pepper_file"),
             (app("default_region = 'CHINA'"), "apps.default_region: "),
             (app("key = 1"), "key"),
@@ -243,10 +266,23 @@ mod tests {
     }
 
     #[test]
+    fn the_shop_is_the_app_that_is_named_and_without_any_app_everybody_on_this_machine() {
+        let shop = |changes: &str| {
+            let settings = settings(changes);
+            settings.shop(&settings.apps().unwrap()).unwrap().map(|shop| shop.app.name.clone())
+        };
+        let app = format!("[[apps]]\nname = 'shop'\nsecret_key_hashes = ['{HASH}']");
+
+        assert_eq!(shop("").as_deref(), Some("local"));
+        assert_eq!(shop(&app), None);
+        assert_eq!(shop(&format!("shop.app = 'shop'\n{app}")).as_deref(), Some("shop"));
+    }
+
+    #[test]
     fn a_shown_configuration_has_stars_for_its_secrets() {
         let changes = format!(
             "amqp.url = 'amqp://u:s3cret@host/v'\nredis.url = 'redis://:s3cret@host/0'\n\
-             [[apps]]\nname = 'shop'\nsecret_key_hashes = ['{HASH}']"
+             shop.django_redis_url = 'redis://me:s3cret@host/2'\n[[apps]]\nname = 'shop'\nsecret_key_hashes = ['{HASH}']"
         );
         let shown = serde_json::to_string(&settings(&changes)).unwrap();
 

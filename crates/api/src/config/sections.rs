@@ -112,6 +112,13 @@ impl HttpSection {
     }
 }
 
+impl HttpSettings {
+    /// How long requests may take to finish when it stops: not shorter than the server can wait.
+    pub(crate) fn finish_within(&self) -> Duration {
+        self.shutdown_timeout.max(Duration::from_secs(1))
+    }
+}
+
 impl TargetSection {
     /// What the api declares: its queue and the queue of the idle probe. The dead-letter queue is the worker's, which
     /// knows how much it keeps.
@@ -164,12 +171,7 @@ impl PhoneSection {
 impl CodesSection {
     /// The windows of an address whose caller shows no key.
     pub(super) fn anonymous_checks(&self) -> Result<Vec<Window>, ConfigError> {
-        let bad = |window: &Window| window.window.is_zero() || !(1..=1000).contains(&window.max);
-        if self.anonymous_checks.is_empty() || self.anonymous_checks.iter().any(bad) {
-            let reason = "must hold at least one window, longer than 0s and with max 1 to 1000";
-            return Err(ConfigError::key("codes.anonymous_checks", reason));
-        }
-        Ok(self.anonymous_checks.clone())
+        windows("codes.anonymous_checks", &self.anonymous_checks)
     }
 
     pub(super) fn rules(&self) -> Result<CodeRules, ConfigError> {
@@ -182,6 +184,16 @@ impl CodesSection {
         }
         Ok(CodeRules { ttl, max_checks })
     }
+}
+
+/// Windows that hold: at least one, and each of some length.
+pub(super) fn windows(key: &'static str, windows: &[Window]) -> Result<Vec<Window>, ConfigError> {
+    let bad = |window: &Window| window.window.is_zero() || !(1..=1000).contains(&window.max);
+    if windows.is_empty() || windows.iter().any(bad) {
+        let reason = "must hold at least one window, longer than 0s and with max 1 to 1000";
+        return Err(ConfigError::key(key, reason));
+    }
+    Ok(windows.to_vec())
 }
 
 fn network(text: &str) -> Result<IpNet, ConfigError> {

@@ -1,7 +1,8 @@
 //! Sends a code to a number: throttle, code, task, in this order, and back again where the task is in no queue.
 //!
 //! 1. A slot of every window is taken, or the request is refused. Nothing is written before that.
-//! 2. The code is kept as a MAC, and the verification becomes the newest of its number and purpose.
+//! 2. The code is kept as a MAC, and the verification becomes the newest of its number and purpose. Where the shop asks
+//!    for it, the code is also written where its Django code reads it.
 //! 3. The task is published and confirmed. Certainly not published: code and slot are taken back, as if nobody had
 //!    asked. Not known: both are kept, because the SMS may arrive.
 //!
@@ -22,6 +23,7 @@ use postrider_core::tasks::{CcpSendSmsCode, SendCode};
 use postrider_core::throttle::{Asker, Decision, Grant};
 use postrider_core::verification::{DeliveryState, Status, Verification, VerificationId};
 
+use super::django_copy::DjangoCopy;
 use super::{Purpose, code_parts, latest_parts};
 use crate::auth::App;
 use crate::client_ip;
@@ -68,6 +70,13 @@ async fn create(services: &Services, request: &CreateVerification) -> Result<Ver
         undo(services, &grant, &kept).await;
         return Err(error.into());
     }
+    let copy = match DjangoCopy::write(services, request, &code, gap(&grant)).await {
+        Ok(copy) => copy,
+        Err(error) => {
+            undo(services, &grant, &kept).await;
+            return Err(error);
+        }
+    };
     match enqueue(services, request, &kept, &code).await {
         Ok(()) => Ok(view(kept)),
         Err(EnqueueError::Publish(PublishError::Unconfirmed(reason))) => {
@@ -82,11 +91,13 @@ async fn create(services: &Services, request: &CreateVerification) -> Result<Ver
                 verification.id = %kept.id, %reason,
                 "a task was not published: nothing is sent, the code and its slots are taken back"
             );
+            copy.take_back().await;
             undo(services, &grant, &kept).await;
             Err(ApiError::QueueUnavailable)
         }
         Err(EnqueueError::Payload(error)) => {
             tracing::error!(verification.id = %kept.id, %error, "a task could not be written");
+            copy.take_back().await;
             undo(services, &grant, &kept).await;
             Err(ApiError::Internal)
         }

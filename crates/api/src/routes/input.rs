@@ -1,15 +1,16 @@
-//! Reads what a request holds: its body, as JSON of a bounded size in a bounded time, and the fields that several
-//! routes have.
+//! Reads what a request holds: its body, as JSON or a form of a bounded size in a bounded time, its query, and the fields
+//! that several routes have.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
-use actix_web::web::{BytesMut, Payload};
+use actix_web::web::{BytesMut, Payload, Query};
 use futures::StreamExt as _;
 use postrider_core::code::Code;
 use postrider_core::verification::VerificationId;
+use uuid::Uuid;
 
 use super::json::Fields;
 use crate::auth::App;
@@ -31,13 +32,61 @@ pub(super) async fn read(
     within: Duration,
     known: &[&str],
 ) -> Result<Fields, ApiError> {
-    is_plain_json(request.headers())?;
+    if is_plain(request.headers(), "application/json") {
+        Fields::parse(&whole(request, body, within).await?, known)
+    } else {
+        Err(ApiError::UnsupportedMediaType)
+    }
+}
+
+/// The same, or a form, as a page without a script sends it. What else is in a form is passed over: frameworks put
+/// fields of their own into it.
+pub(super) async fn read_or_form(
+    request: &HttpRequest,
+    body: Payload,
+    within: Duration,
+    known: &[&str],
+) -> Result<Fields, ApiError> {
+    if !is_plain(request.headers(), "application/x-www-form-urlencoded") {
+        return read(request, body, within, known).await;
+    }
+    let body = whole(request, body, within).await?;
+    let text =
+        std::str::from_utf8(&body).map_err(|_| ApiError::Malformed("The form is not UTF-8.".into()))?;
+    pairs(text, known)
+}
+
+/// The parameters behind the path, those of `known`.
+pub(super) fn query(request: &HttpRequest, known: &[&str]) -> Result<Fields, ApiError> {
+    pairs(request.query_string(), known)
+}
+
+/// A field that is there and not blank.
+pub(super) fn filled(fields: &mut Fields, name: &str) -> Result<String, ApiError> {
+    let text = fields.text(name)?;
+    let blank = || ApiError::InvalidParameter(format!("`{name}` is empty."));
+    if text.trim().is_empty() { Err(blank()) } else { Ok(text) }
+}
+
+/// The id of a picture in the path. What is no id is the path of nothing.
+pub(super) fn captcha(request: &HttpRequest) -> Result<Uuid, ApiError> {
+    request.match_info().query("uuid").parse().map_err(|_| ApiError::NotFound)
+}
+
+fn pairs(text: &str, known: &[&str]) -> Result<Fields, ApiError> {
+    let pairs = Query::<Vec<(String, String)>>::from_query(text);
+    let pairs =
+        pairs.map_err(|_| ApiError::Malformed("The parameters are not name=value&name=value.".into()))?;
+    Fields::of_pairs(pairs.into_inner(), known)
+}
+
+/// The bytes of a body.
+async fn whole(request: &HttpRequest, body: Payload, within: Duration) -> Result<BytesMut, ApiError> {
     let length = header(request.headers(), &CONTENT_LENGTH).and_then(|length| length.parse().ok());
     if length.is_some_and(|length: u64| length > MAX_BODY as u64) {
         return Err(ApiError::BodyTooLarge(MAX_BODY));
     }
-    let body = tokio::time::timeout(within, collect(body)).await.map_err(|_| ApiError::RequestTimeout)??;
-    Fields::parse(&body, known)
+    tokio::time::timeout(within, collect(body)).await.map_err(|_| ApiError::RequestTimeout)?
 }
 
 /// The address that a caller without a key comes from.
@@ -88,13 +137,11 @@ async fn collect(mut body: Payload) -> Result<BytesMut, ApiError> {
     Ok(collected)
 }
 
-fn is_plain_json(headers: &HeaderMap) -> Result<(), ApiError> {
+fn is_plain(headers: &HeaderMap, expected: &str) -> bool {
     let media_type = header(headers, &CONTENT_TYPE).and_then(|value| value.split(';').next());
-    let json =
-        media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"));
     let plain =
         header(headers, &CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
-    if json && plain { Ok(()) } else { Err(ApiError::UnsupportedMediaType) }
+    plain && media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(expected))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -1,4 +1,4 @@
-//! JSON objects of texts, read strictly: every field is known, of its type, and there once.
+//! JSON objects of texts, read strictly: every field is known, of its type, and there once. Forms become the same.
 //!
 //! It is read into these types and not by derived code, whose errors quote the value that they do not like, and whose
 //! last of two equal fields wins.
@@ -43,6 +43,18 @@ impl Fields {
                 Err(ApiError::Malformed(format!("The body is not JSON at line {line}, column {column}.")))
             }
         }
+    }
+
+    /// Those pairs of a form or a query that are of `known`.
+    pub(super) fn of_pairs(pairs: Vec<(String, String)>, known: &[&str]) -> Result<Self, ApiError> {
+        let mut values: Vec<(String, Json)> = Vec::new();
+        for (name, value) in pairs.into_iter().filter(|(name, _)| known.contains(&name.as_str())) {
+            if values.iter().any(|(earlier, _)| *earlier == name) {
+                return Err(ApiError::InvalidParameter(format!("`{name}` stands twice.")));
+            }
+            values.push((name, Json::Text(value)));
+        }
+        Ok(Self { path: "", values })
     }
 
     /// The text of a field that must be there.
@@ -185,6 +197,22 @@ mod tests {
         assert_eq!(signals.text("ip").unwrap(), "::1");
         assert_eq!(told(fields.text("to").unwrap_err()), "`to` is missing.");
         assert_eq!(told(signals.text("ip").unwrap_err()), "`signals.ip` is missing.");
+    }
+
+    #[test]
+    fn of_pairs_only_the_known_are_read_and_none_may_stand_twice() {
+        let of = |text: &str| {
+            let pairs = text.split('&').map(|pair| pair.split_once('=').unwrap());
+            let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Fields::of_pairs(pairs, &KNOWN)
+        };
+
+        let mut fields = of("csrf=x&to=a&csrf=y&code=").unwrap();
+
+        assert_eq!(fields.text("to").unwrap(), "a");
+        assert_eq!(fields.text("code").unwrap(), "");
+        assert_eq!(told(fields.text("csrf").unwrap_err()), "`csrf` is missing.");
+        assert_eq!(told(of("to=a&to=a").unwrap_err()), "`to` stands twice.");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The routes: each reads a request, calls its flow and shapes the answer.
 
 mod check_code;
+mod check_sms_code;
 mod check_verification;
 mod create_verification;
+mod draw_captcha;
 mod get_verification;
 mod health;
 mod input;
@@ -10,7 +12,11 @@ mod json;
 mod metrics;
 mod not_found;
 mod observe;
+mod page;
 mod reply;
+mod send_sms_code;
+mod shop;
+mod speak_captcha;
 
 use actix_web::guard;
 use actix_web::web::{self, ServiceConfig};
@@ -26,8 +32,11 @@ type Answer = Result<HttpResponse, Problem>;
 /// The path of creates, whose errors all say whether something was sent.
 const VERIFICATIONS: &str = "/v1/verifications";
 
-/// Adds all routes.
-pub(crate) fn configure(config: &mut ServiceConfig) {
+/// Adds all routes; those of the shop where it is on.
+pub(crate) fn configure(config: &mut ServiceConfig, shop: bool) {
+    if shop {
+        shop::configure(config);
+    }
     config
         .service(
             web::resource(VERIFICATIONS)

@@ -14,3 +14,8 @@ pub(super) async fn only_post() -> Answer {
 pub(super) async fn only_get() -> Answer {
     Err(ApiError::MethodNotAllowed("GET, HEAD").into())
 }
+
+/// For what changes something, which whoever asks for a head alone does not expect.
+pub(super) async fn only_get_and_no_head() -> Answer {
+    Err(ApiError::MethodNotAllowed("GET").into())
+}

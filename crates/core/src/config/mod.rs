@@ -3,7 +3,9 @@
 //! The defaults are the binary's commented `config.default.toml`, which is also its manual. A key that nothing reads is
 //! an error that names it. The environment is read here and nowhere else: `POSTRIDER__SECTION__KEY`.
 
+mod secret_url;
 mod sections;
+mod stop_timeout;
 mod string_list;
 
 use std::path::{Path, PathBuf};
@@ -12,9 +14,11 @@ use std::time::Duration;
 use ::config::{Config, Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
 
+pub use secret_url::SecretUrl;
 pub use sections::{
     AmqpSection, EvictionRule, KeysSection, LogFormat, LogSection, QueueSection, RedisSection,
 };
+pub use stop_timeout::StopTimeout;
 pub use string_list::StringList;
 
 use crate::seal::KeyError;
@@ -140,15 +144,18 @@ pub mod duration_text {
 
     /// Writes the text.
     pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&written(*duration))
+    }
+
+    pub(super) fn written(duration: Duration) -> String {
         let millis = duration.as_millis();
-        let text = match millis {
+        match millis {
             0 => "0s".to_owned(),
             _ if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
             _ if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
             _ if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
             _ => format!("{millis}ms"),
-        };
-        serializer.serialize_str(&text)
+        }
     }
 
     pub(super) fn parse(text: &str) -> Option<Duration> {

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, credentials_folder, duration_text};
+use super::{ConfigError, SecretUrl, credentials_folder, duration_text};
 use crate::broker::AmqpConfig;
 use crate::broker::topology::{QueueType, unusable};
 use crate::redis::{Redis, RedisConfig};
@@ -16,8 +15,7 @@ use crate::seal::KeyRing;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisSection {
-    #[serde(serialize_with = "starred_url")]
-    url: SecretString,
+    url: SecretUrl,
     prefix: String,
     connections: usize,
     #[serde(with = "duration_text")]
@@ -40,8 +38,7 @@ pub enum EvictionRule {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AmqpSection {
-    #[serde(serialize_with = "starred_url")]
-    url: SecretString,
+    url: SecretUrl,
     #[serde(with = "duration_text")]
     heartbeat: Duration,
     #[serde(with = "duration_text")]
@@ -108,7 +105,7 @@ impl RedisSection {
             return Err(ConfigError::key("redis.connections", "must be 1 to 64"));
         }
         let config = RedisConfig {
-            url: self.url.clone(),
+            url: self.url.secret().clone(),
             prefix: self.prefix.clone(),
             connections: self.connections,
             timeout: positive("redis.timeout", self.timeout)?,
@@ -126,7 +123,7 @@ impl AmqpSection {
             return Err(ConfigError::key("amqp.heartbeat", "must be 1s to 60s"));
         }
         let config = AmqpConfig {
-            url: self.url.clone(),
+            url: self.url.secret().clone(),
             name: name.into(),
             heartbeat: self.heartbeat,
             connect_timeout: positive("amqp.connect_timeout", self.connect_timeout)?,
@@ -199,18 +196,4 @@ fn positive(key: &'static str, duration: Duration) -> Result<Duration, ConfigErr
 
 fn yes() -> bool {
     true
-}
-
-/// A URL without user, password and query, all of which may be secret.
-fn starred_url<S: Serializer>(url: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    let url = url.expose_secret();
-    let shown = match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, _)| (place, "?******"));
-            let place = place.rsplit_once('@').map_or(place.to_owned(), |(_, host)| format!("******@{host}"));
-            format!("{scheme}://{place}{query}")
-        }
-        None => "******".to_owned(),
-    };
-    serializer.serialize_str(&shown)
 }

@@ -1,4 +1,5 @@
 //! The name of every key, built in one place. No name holds a number, an address or a code: callers give hashes and ids.
+//! Django's keys are the exception, whose names are not ours to choose.
 
 use super::Redis;
 
@@ -21,5 +22,25 @@ impl Redis {
     /// The key of the send record of a task.
     pub fn send_key(&self, task: &str) -> String {
         format!("{}:send:{task}", self.prefix())
+    }
+
+    /// The key of a picture that waits for an answer.
+    pub fn captcha_key(&self, id: &str) -> String {
+        format!("{}:captcha:{id}", self.prefix())
+    }
+
+    /// The key of the list of all pictures that wait.
+    pub fn captchas_key(&self) -> String {
+        format!("{}:captchas", self.prefix())
+    }
+
+    /// The key under which Django reads the code of a number.
+    pub fn django_code_key(mobile: &str) -> String {
+        format!("sms_{mobile}")
+    }
+
+    /// The key that Django sets while a number must wait.
+    pub fn django_flag_key(mobile: &str) -> String {
+        format!("send_flag_{mobile}")
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use postrider_core::config::EX_CONFIG;
+use postrider_core::config::{EX_CONFIG, StopTimeout};
 use tokio::runtime::Builder;
 
 use super::answer::{Failure, print};
@@ -37,7 +37,11 @@ enum Command {
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum ConfigCommand {
     /// Says whether the worker could start with it; exit code 78 if not.
-    Check,
+    Check {
+        /// The service manager's limit on a stop, which must be longer than a stop takes.
+        #[arg(long, value_name = "DURATION")]
+        stop_timeout: Option<StopTimeout>,
+    },
     /// Prints the settings in force, secrets starred, as JSON.
     Dump,
     /// Prints the commented defaults.
@@ -68,8 +72,8 @@ fn obey(cli: Cli) -> Result<(), Failure> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
     match command {
         None => runtime.block_on(run::worker(&settings)),
-        Some(Command::Config(ConfigCommand::Check)) => {
-            settings.check()?;
+        Some(Command::Config(ConfigCommand::Check { stop_timeout })) => {
+            settings.check(stop_timeout)?;
             print("the configuration is good");
             Ok(())
         }

@@ -8,7 +8,8 @@ use postrider_core::broker::AmqpConfig;
 use postrider_core::broker::topology::{DeadLimits, QueueType, Topology};
 use postrider_core::clock::Clock;
 use postrider_core::config::{
-    AmqpSection, ConfigError, KeysSection, LogSection, QueueSection, RedisSection, duration_text, load,
+    AmqpSection, ConfigError, KeysSection, LogSection, QueueSection, RedisSection, StopTimeout,
+    duration_text, load,
 };
 use postrider_core::telemetry;
 use postrider_delivery::providers::config::{DEFAULT_TOML, ProviderConfigError, ProvidersConfig, SmsConfig};
@@ -98,14 +99,19 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Everything that a start would find wrong without asking a server.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Everything that a start would find wrong without asking a server, and whether a stop ends before the service
+    /// manager's limit.
+    pub(crate) fn check(&self, stop_timeout: Option<StopTimeout>) -> Result<(), ConfigError> {
         self.keys.seal()?;
         self.amqp()?;
         self.redis.client()?;
         telemetry::check(&self.log)?;
         self.metrics_listen()?;
-        self.provider().map(|_| ())
+        self.provider()?;
+        stop_timeout.map_or(Ok(()), |limit| {
+            let options = self.options();
+            limit.fits("worker.drain_timeout", options.drain_timeout, options.stops_within())
+        })
     }
 
     pub(crate) fn amqp(&self) -> Result<AmqpConfig, ConfigError> {
@@ -225,7 +231,7 @@ mod tests {
     fn the_defaults_are_a_working_configuration_but_for_the_keys() {
         let settings = settings(&Flags::default());
 
-        assert!(settings.check().unwrap_err().to_string().starts_with("keys.seal_file"));
+        assert!(settings.check(None).unwrap_err().to_string().starts_with("keys.seal_file"));
         assert_eq!(settings.options().queues, [WorkQueue { name: "sms".into(), owned: true, returns: true }]);
         assert_eq!(settings.options().concurrency, 1000);
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use postrider_core::backends::EvictionGuard;
-use postrider_core::broker::{AmqpBroker, Broker, TopologyError};
+use postrider_core::broker::{AmqpBroker, Broker, Liveness, TopologyError};
 use postrider_core::clock::Clock;
 use postrider_core::codes::{Codes, RedisCodes};
 use postrider_core::config::ConfigError;
+use postrider_core::notify::{self, Condition};
 use postrider_core::redis::Redis;
 use postrider_core::shutdown::Shutdown;
 use postrider_core::{metrics, telemetry};
@@ -67,11 +68,21 @@ pub(crate) async fn worker(settings: &Settings) -> Result<(), Failure> {
         options: settings.options(),
         clock,
     };
-    let drained = worker.run(&shutdown).await;
+    let queues: Vec<String> = worker.options.queues.iter().map(|queue| queue.name.clone()).collect();
+    let drained = worker.run_watched(&shutdown, |live| tell(&shutdown, live, queues.join(", "))).await;
     eviction.verdict()?;
     if drained {
         Ok(())
     } else {
         Err(anyhow!("stopped before all tasks were done; they are back in their queues").into())
     }
+}
+
+/// Tells the service manager whether it works: it is ready when it first holds a live consumer.
+fn tell(shutdown: &Shutdown, live: Liveness, queues: String) {
+    notify::follow(shutdown, "Stopping: taking nothing more, finishing the tasks that run", move || {
+        let ready = live.is_live();
+        let doing = if ready { "Consuming from" } else { "Not ready: RabbitMQ does not answer; waiting for" };
+        std::future::ready(Condition { ready, status: format!("{doing} {queues}") })
+    });
 }
