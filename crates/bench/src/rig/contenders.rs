@@ -1,0 +1,184 @@
+//! How each contender is started, and how it is known that it is ready.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::{env, fs};
+
+use anyhow::Context as _;
+use postrider_core::seal::KeyRing;
+use sha2::{Digest as _, Sha256};
+
+use super::asks::SECRET_KEY;
+use super::http::Connection;
+use super::process::{Contender, Start};
+use super::provider::SECRET;
+use super::queue::Watch;
+
+/// The servers, programs and folders of a run.
+pub(crate) struct Rig {
+    pub(crate) amqp_url: String,
+    pub(crate) redis_url: String,
+    /// Our release binaries.
+    pub(crate) bin_dir: PathBuf,
+    /// The tutorial's stack.
+    pub(crate) tutorial: PathBuf,
+    /// The `bin` folder of the Python environment with its packages.
+    pub(crate) python: PathBuf,
+    /// The worker on celery-rs.
+    pub(crate) celery_rs: PathBuf,
+    /// For configurations and output.
+    pub(crate) scratch: PathBuf,
+    /// Shorter runs, for a look.
+    pub(crate) quick: bool,
+    /// Looks at the queues.
+    pub(crate) watch: Watch,
+}
+
+/// How Celery's worker runs its tasks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pool {
+    pub(crate) kind: &'static str,
+    pub(crate) concurrency: u32,
+    /// Messages handed out ahead, a task at once.
+    pub(crate) prefetch_multiplier: u32,
+}
+
+impl Rig {
+    /// The keys of api and worker, made at the first call.
+    pub(crate) fn keys(&self) -> anyhow::Result<KeyRing> {
+        for (name, id) in [("seal", "k1"), ("pepper", "p1")] {
+            let path = self.scratch.join(name);
+            if !path.exists() {
+                fs::write(&path, KeyRing::generate_line(id))?;
+            }
+        }
+        Ok(KeyRing::parse(&fs::read_to_string(self.scratch.join("seal"))?)?)
+    }
+
+    /// One of this program's own parts.
+    pub(crate) fn part(&self, name: &str, args: &[&str]) -> anyhow::Result<Contender> {
+        let program = env::current_exe()?;
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        self.start(&Start { name, program: &program, args, env: Vec::new(), folder: &self.scratch })
+    }
+
+    /// Our api on that queue, once it is ready.
+    pub(crate) async fn api(&self, queue: &str) -> anyhow::Result<(Contender, SocketAddr)> {
+        self.keys()?;
+        let hash = hex::encode(Sha256::digest(SECRET_KEY));
+        let config = format!(
+            "[http]\nlisten = \"127.0.0.1:0\"\n[queue]\nname = {queue:?}\n{}\
+             [keys]\npepper_file = \"pepper\"\nseal_file = \"seal\"\n\
+             [[apps]]\nname = \"shop\"\nsecret_key_hashes = [\"sha256:{hash}\"]\n",
+            self.servers()
+        );
+        let mut api = self.ours("postrider-api", &config, &[])?;
+        api.prints("listening on http://").await?;
+        let address = listening(&api.output())?;
+        api.becomes(async || answers(address, "/readyz", 200).await).await?;
+        Ok((api, address))
+    }
+
+    /// Our SMS worker on that queue, once it consumes.
+    pub(crate) async fn worker(&self, queue: &str, provider: &str) -> anyhow::Result<Contender> {
+        self.keys()?;
+        let config = format!(
+            "[[queues]]\nname = {queue:?}\nowned = true\n{}[keys]\nseal_file = \"seal\"\n\
+             [sms]\nprovider = \"webhook\"\n[providers.webhook]\nurl = {provider:?}\nsecret = {SECRET:?}\n",
+            self.servers()
+        );
+        let mut worker = self.ours("postrider-worker", &config, &["-c", "1000"])?;
+        worker.prints("consuming").await?;
+        Ok(worker)
+    }
+
+    /// The tutorial's view under gunicorn, once Django answers: 404, so that nothing is enqueued.
+    pub(crate) async fn django(&self, queue: &str) -> anyhow::Result<(Contender, SocketAddr)> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let args =
+            format!("--bind {address} --workers 3 --worker-class sync --backlog 1024 wsgi:application");
+        let mut gunicorn = self.python("gunicorn", &args, queue, 4, "")?;
+        gunicorn.becomes(async || answers(address, "/", 404).await).await?;
+        Ok((gunicorn, address))
+    }
+
+    /// Celery's worker on that queue, once it consumes.
+    pub(crate) async fn celery(&self, queue: &str, pool: Pool, provider: &str) -> anyhow::Result<Contender> {
+        let Pool { kind, concurrency, prefetch_multiplier } = pool;
+        let args = format!(
+            "-A tasks worker -P {kind} -c {concurrency} -l warning --without-gossip --without-mingle \
+             --without-heartbeat -n bench@localhost"
+        );
+        let mut celery = self.python("celery", &args, queue, prefetch_multiplier, provider)?;
+        celery.prints("consuming").await?;
+        Ok(celery)
+    }
+
+    /// A program of the tutorial's environment.
+    pub(crate) fn python(
+        &self,
+        program: &str,
+        args: &str,
+        queue: &str,
+        prefetch_multiplier: u32,
+        provider: &str,
+    ) -> anyhow::Result<Contender> {
+        let env = [
+            ("BENCH_BROKER", self.amqp_url.replace("%2f", "/")),
+            ("BENCH_REDIS", self.redis_url.clone()),
+            ("BENCH_QUEUE", queue.to_owned()),
+            ("BENCH_PREFETCH_MULTIPLIER", prefetch_multiplier.to_string()),
+            ("BENCH_PROVIDER", provider.to_owned()),
+            ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
+            ("PYTHONUNBUFFERED", "1".to_owned()),
+        ];
+        self.start(&Start {
+            name: program,
+            program: &self.python.join(program),
+            args: args.split_whitespace().map(str::to_owned).collect(),
+            env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            folder: &self.tutorial,
+        })
+    }
+
+    /// The worker on celery-rs, once it consumes.
+    pub(crate) async fn celery_rs(&self, queue: &str) -> anyhow::Result<Contender> {
+        let args = [self.amqp_url.as_str(), queue, "1000"].map(str::to_owned).into();
+        let program = &self.celery_rs;
+        let start = Start { name: "celery-rs", program, args, env: Vec::new(), folder: &self.scratch };
+        let mut worker = self.start(&start)?;
+        worker.prints("consuming").await?;
+        Ok(worker)
+    }
+
+    fn ours(&self, name: &str, config: &str, args: &[&str]) -> anyhow::Result<Contender> {
+        let file = format!("{name}.toml");
+        fs::write(self.scratch.join(&file), config)?;
+        let args = ["--config", &file].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
+        let program = self.bin_dir.join(name);
+        self.start(&Start { name, program: &program, args, env: Vec::new(), folder: &self.scratch })
+    }
+
+    fn servers(&self) -> String {
+        format!("[amqp]\nurl = {:?}\n[redis]\nurl = {:?}\n", self.amqp_url, self.redis_url)
+    }
+
+    fn start(&self, start: &Start<'_>) -> anyhow::Result<Contender> {
+        Contender::start(start, &self.scratch)
+    }
+}
+
+/// The address that a server has printed.
+pub(crate) fn listening(output: &str) -> anyhow::Result<SocketAddr> {
+    let address = output.lines().rev().find_map(|line| line.split("http://").nth(1));
+    let address =
+        address.and_then(|rest| rest.split_whitespace().next()).context("no address was printed")?;
+    Ok(address.parse()?)
+}
+
+/// Whether a GET is answered like that.
+async fn answers(address: SocketAddr, path: &str, status: u16) -> bool {
+    let request = hyper::Request::get(path).header(hyper::header::HOST, address.to_string());
+    let Ok(request) = request.body(http_body_util::Full::default()) else { return false };
+    Connection::to(address).ask(request).await.is_ok_and(|answer| answer.status() == status)
+}

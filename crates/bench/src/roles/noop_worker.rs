@@ -1,0 +1,69 @@
+//! Our worker with a task that does nothing: the engine as anybody links it, with its defaults.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use postrider_core::broker::Broker;
+use postrider_core::clock::Clock;
+use postrider_core::config::{LogFormat, LogSection};
+use postrider_core::shutdown::Shutdown;
+use postrider_core::task::{Context, Registry, Run, TaskResult};
+use postrider_core::telemetry;
+use postrider_worker::{Options, WorkQueue, Worker};
+
+use crate::rig::broker::Queue;
+use crate::rig::noop::Noop;
+
+/// What to consume, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    queue: Queue,
+    /// Tasks at once.
+    #[arg(short = 'c', long, default_value_t = 1000)]
+    concurrency: usize,
+}
+
+/// Counts the runs.
+#[derive(Default)]
+struct Runs(AtomicU64);
+
+impl Run<Runs> for Noop {
+    async fn run(self, runs: &Runs, _cx: &Context) -> TaskResult {
+        runs.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the count of runs is what the caller asks for")]
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    telemetry::init(&LogSection { level: "info".into(), format: LogFormat::Text })?;
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    let runs = Arc::new(Runs::default());
+    let broker = args.queue.broker("bench noop", &shutdown);
+    let worker = Worker {
+        registry: Registry::new().register::<Noop>(),
+        services: Arc::clone(&runs),
+        broker: Broker::Amqp(broker),
+        keys: None,
+        options: Options {
+            name: "bench".into(),
+            queues: vec![WorkQueue {
+                name: args.queue.name.clone(),
+                owned: args.queue.quorum,
+                returns: args.queue.quorum,
+            }],
+            concurrency: args.concurrency,
+            prefetch: None,
+            retry_jitter: false,
+            drain_timeout: Duration::from_secs(5),
+            dead_max_length: 1000,
+        },
+        clock: Clock::System,
+    };
+    anyhow::ensure!(worker.run(&shutdown).await, "the worker did not drain");
+    println!("executed {}", runs.0.load(Ordering::Relaxed));
+    Ok(())
+}
