@@ -40,7 +40,8 @@ pub struct Options {
     pub queues: Vec<WorkQueue>,
     /// How many tasks run at once.
     pub concurrency: usize,
-    /// How many messages the broker hands out ahead, a queue; the concurrency by default.
+    /// How many messages the broker hands out ahead, a queue; by default the concurrency and an eighth of it, so that a
+    /// place need not wait until an ack has gone to the broker and the next message has come back.
     pub prefetch: Option<u16>,
     /// Draws every wait before a retry evenly between zero and the policy's, as Celery's `retry_jitter` does; a task's
     /// own policy may ask for it too.
@@ -104,14 +105,19 @@ impl<S: Send + Sync + 'static> Worker<S> {
             jitter: options.retry_jitter,
             sources: Sources::new(options.queues),
         });
-        let prefetch =
-            options.prefetch.unwrap_or_else(|| u16::try_from(options.concurrency).unwrap_or(u16::MAX));
+        let prefetch = options.prefetch.unwrap_or_else(|| {
+            u16::try_from(options.concurrency + options.concurrency / 8).unwrap_or(u16::MAX)
+        });
         let subscriptions =
             executor.sources.names().map(|queue| Subscription { queue: queue.into(), prefetch });
         let subscriptions = subscriptions.collect();
         let consumer = broker.consume(subscriptions, shutdown);
         watch(consumer.liveness());
         let pool = Arc::new(Pool::new(options.concurrency));
+        let (opening, stop) = (Arc::clone(&pool), shutdown.soft().clone());
+        shutdown.spawn(async move {
+            stop.run_until_cancelled(opening.open()).await;
+        });
         // On the runtime's own threads: a caller's `block_on` is another one, to wake it costs more than a small task.
         #[expect(
             clippy::disallowed_methods,
