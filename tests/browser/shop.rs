@@ -1,9 +1,5 @@
 //! Where the page comes from, and what only a test can see there: the characters of a picture, the code of an SMS.
 
-use std::collections::HashMap;
-
-use deadpool_redis::redis::{AsyncCommands as _, Client};
-use postrider_core::captchas::CaptchaText;
 use postrider_tests::{
     api::{Api, ApiSetup},
     browser::PLAIN_HOST,
@@ -11,7 +7,6 @@ use postrider_tests::{
     servers::{Proc, eventually},
     worker::{PATIENCE, Setup},
 };
-use uuid::Uuid;
 
 use super::SOON;
 
@@ -64,7 +59,8 @@ impl Shop {
     /// What a picture shows.
     pub(crate) async fn characters(&self, picture: &str) -> String {
         if let Some(Stack { setup, .. }) = &self.stack {
-            return sealed_characters(setup, picture).await;
+            let id = picture.parse().expect("the page makes UUIDs");
+            return setup.shown(id).await.expect("the picture waits");
         }
         let listed = self.api.get("/dev/captchas").await;
         let mut pictures = listed.body.as_array().expect("a list").iter();
@@ -95,15 +91,4 @@ impl Shop {
             setup.finish(worker).await;
         }
     }
-}
-
-/// Opens what the api keeps, with the key that it was sealed with.
-async fn sealed_characters(setup: &Setup, picture: &str) -> String {
-    let client = Client::open(setup.redis_url.as_str()).expect("a good address");
-    let mut redis = client.get_multiplexed_async_connection().await.expect("Redis answers");
-    let kept: HashMap<String, String> =
-        redis.hgetall(format!("{}:captcha:{picture}", setup.prefix)).await.expect("Redis answers");
-    let picture: Uuid = picture.parse().expect("the page makes UUIDs");
-    let text = CaptchaText::open(&setup.keys(), picture, &kept["sealed"]).expect("sealed with that key");
-    text.expose().to_owned()
 }
