@@ -1,24 +1,27 @@
 //! Redis: a few shared, multiplexed connections, scripts, key names, and the check that nothing is evicted.
 //!
-//! A checkout from the pool costs two commands of its own, so connections are taken out of it and shared: each lane is
-//! one connection that any number of requests use at once, replaced through the pool when it breaks.
+//! A checkout from the pool costs two commands of its own, so connections are taken out of it and shared: each [`lane`]
+//! is one connection that any number of requests use at once, replaced through the pool when it breaks.
 
 mod arg;
 mod keys;
+mod lane;
+mod script;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Cmd, FromRedisValue, InfoDict, RedisError, Script as RedisScript,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, InfoDict, RedisError, ServerErrorKind,
 };
 use deadpool_redis::{Connection, Manager, Pool, PoolConfig, Runtime, Timeouts};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
 pub use arg::Arg;
+use lane::Lane;
+pub use script::Script;
 
 use crate::clock::{ManualClock, Stamp};
 
@@ -29,18 +32,14 @@ pub struct Redis(Arc<Inner>);
 struct Inner {
     pool: Pool,
     lanes: Vec<Mutex<Option<Lane>>>,
+    /// Held while a lane is connected, so that all who wait for it share one connect.
+    connecting: Vec<tokio::sync::Mutex<()>>,
+    timeout: Duration,
     opened: AtomicU64,
     turn: AtomicUsize,
     prefix: String,
     manual: Option<ManualClock>,
     replied: Stamp,
-}
-
-/// A connection and its place in the order in which connections were opened.
-#[derive(Clone)]
-struct Lane {
-    opened: u64,
-    connection: MultiplexedConnection,
 }
 
 /// How to reach Redis.
@@ -78,17 +77,6 @@ pub enum Eviction {
     Unknown,
 }
 
-/// A Lua script with the prelude in front.
-#[derive(Debug)]
-pub struct Script(RedisScript);
-
-impl Script {
-    /// From the text of a `.lua` file.
-    pub fn new(text: &str) -> Self {
-        Self(RedisScript::new(&format!("{}{text}", include_str!("prelude.lua"))))
-    }
-}
-
 impl Redis {
     /// A handle; the first use connects. Fails only on an address that cannot be read.
     pub fn new(config: &RedisConfig) -> Result<Self, String> {
@@ -116,9 +104,12 @@ impl Redis {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| error.to_string())?;
+        let lanes = config.connections.max(1);
         Ok(Self(Arc::new(Inner {
             pool,
-            lanes: (0..config.connections.max(1)).map(|_| Mutex::new(None)).collect(),
+            lanes: (0..lanes).map(|_| Mutex::default()).collect(),
+            connecting: (0..lanes).map(|_| tokio::sync::Mutex::default()).collect(),
+            timeout: config.timeout,
             opened: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
             prefix: config.prefix.clone(),
@@ -134,15 +125,16 @@ impl Redis {
         keys: &[String],
         args: &[Arg],
     ) -> Result<T, StoreError> {
-        let mut invocation = script.0.prepare_invoke();
-        for key in keys {
-            invocation.key(key);
+        let lane = self.lane().await?;
+        let mut answer = lane.ask(script.call(keys, args)).await;
+        let unknown = ErrorKind::Server(ServerErrorKind::NoScript);
+        if answer.as_ref().is_err_and(|error: &RedisError| error.kind() == unknown) {
+            // A server that was restarted or has never seen it: nothing was done.
+            answer = match lane.ask::<String>(script.load()).await {
+                Ok(_) => lane.ask(script.call(keys, args)).await,
+                Err(error) => Err(error),
+            };
         }
-        for arg in args {
-            invocation.arg(arg.as_str());
-        }
-        let mut lane = self.lane().await?;
-        let answer = invocation.invoke_async(&mut lane.connection).await;
         self.answered(lane.opened, answer)
     }
 
@@ -195,8 +187,8 @@ impl Redis {
     }
 
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        let mut lane = self.lane().await?;
-        let answer = command.query_async(&mut lane.connection).await;
+        let lane = self.lane().await?;
+        let answer = lane.ask(command.clone()).await;
         self.answered(lane.opened, answer)
     }
 
@@ -206,14 +198,18 @@ impl Redis {
         if let Some(lane) = &*self.slot(turn) {
             return Ok(lane.clone());
         }
+        // With a thousand requests in flight, a thousand find the lane broken: one connects, for all of them.
+        let connecting = tokio::time::timeout(self.0.timeout, self.0.connecting[turn].lock()).await;
+        let _connecting = connecting
+            .map_err(|_| StoreError::Unavailable("timed out waiting for a connection".to_owned()))?;
+        if let Some(lane) = &*self.slot(turn) {
+            return Ok(lane.clone());
+        }
         let pooled = self.0.pool.get().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        // Others may have waited too: the first one's connection serves all.
-        let mut slot = self.slot(turn);
-        let lane = slot.get_or_insert_with(|| Lane {
-            opened: self.0.opened.fetch_add(1, Ordering::Relaxed),
-            connection: Connection::take(pooled),
-        });
-        Ok(lane.clone())
+        let opened = self.0.opened.fetch_add(1, Ordering::Relaxed);
+        let lane = Lane::new(opened, Connection::take(pooled));
+        *self.slot(turn) = Some(lane.clone());
+        Ok(lane)
     }
 
     /// Notes an answer, and gives up connections that are of no use any more: what broke one broke those opened before
