@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use postrider_core::clock::Clock;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Response, redirect, retry};
+use reqwest::{Client, IntoUrl, Response, redirect, retry};
 
 use super::{Class, Failure, ProviderConfigError};
 
@@ -74,7 +74,12 @@ impl HttpClient {
     }
 
     /// Posts a body and reads the whole answer.
-    pub(super) async fn post(&self, url: &str, headers: &[Header], body: Vec<u8>) -> Result<Answer, Failure> {
+    pub(super) async fn post(
+        &self,
+        url: impl IntoUrl,
+        headers: &[Header],
+        body: Vec<u8>,
+    ) -> Result<Answer, Failure> {
         let mut request = self.client.post(url).body(body);
         for (name, value) in headers {
             request = request.header(*name, value);

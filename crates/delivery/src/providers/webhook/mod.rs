@@ -11,6 +11,7 @@ mod text;
 
 use async_trait::async_trait;
 use postrider_core::clock::Clock;
+use reqwest::Url;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -24,7 +25,7 @@ use super::{Outcome, Provider, SendRequest};
 const TABLE: &str = "providers.webhook";
 
 pub(super) struct Webhook {
-    url: String,
+    url: Url,
     secret: Secret,
     template: Option<Template>,
     rules: Rules,
@@ -56,7 +57,7 @@ impl Webhook {
         let url = parse_endpoint(TABLE, "url", url, config.allow_http)?;
         let secret = read_secret(TABLE, "secret", config.secret.as_ref(), config.secret_file.as_deref())?;
         Ok(Self {
-            url: url.into(),
+            url,
             secret: Secret::parse(&secret)?,
             template: config.text.as_deref().map(Template::parse).transpose()?,
             rules: Rules::parse(config)?,
@@ -98,7 +99,7 @@ impl Provider for Webhook {
             ("webhook-id", key.clone()),
             ("idempotency-key", key),
         ];
-        match self.http.post(&self.url, &headers, body).await {
+        match self.http.post(self.url.clone(), &headers, body).await {
             Ok(answer) => self.rules.classify(&answer, request),
             Err(failure) => failure.into(),
         }

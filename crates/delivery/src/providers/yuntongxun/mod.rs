@@ -69,7 +69,7 @@ impl Provider for YunTongXun {
             req_id: Some(&req_id(&request.id)),
         };
         let signed = sign::sign(&self.base, &self.credentials, &message, self.clock.now());
-        match self.http.post(&signed.url, &signed.headers, signed.body).await {
+        match self.http.post(signed.url.as_str(), &signed.headers, signed.body).await {
             Ok(answer) => classify::classify(&answer, request),
             Err(failure) => failure.into(),
         }
