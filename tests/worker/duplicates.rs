@@ -37,7 +37,7 @@ async fn copies_that_all_wait_for_a_slow_redis_are_one_sms() {
     let mut redis = Redis::start().await;
     let provider = Provider::start().await;
     let setup = Setup::new("copies-slow").provider(&provider).text("redis.url", &redis.url());
-    let setup = setup.text("redis.timeout", "20s");
+    let setup = setup.text("redis.timeout", "20s").text("sms.lease", "6s");
     let mut worker = setup.start().await;
     let amqp = setup.amqp().await;
     let id = fresh_id();

@@ -1,10 +1,10 @@
 //! One SMS, sent once: the send record around the provider call, and what the record, the verification and the task
 //! are told afterwards.
 //!
-//! 1. Claim the turn. What was sent, expired or given up before ends here.
-//! 2. Begin, immediately before the call; the end of life is checked once more.
-//! 3. Call the provider, once.
-//! 4. Finish the record, then write the state back to the verification: four Redis commands in all.
+//! 1. Claim the turn, immediately before the call; the end of life is checked in it. What was sent, expired or given up
+//!    before ends here.
+//! 2. Call the provider, once.
+//! 3. Finish the record and write the state back to the verification: two Redis commands in all.
 //!
 //! Redis down before the call: nothing is sent, the task comes back later. Redis down after it: an accepted SMS is
 //! acknowledged all the same; anything else leaves the record at `sending`, which reads as unknown.
@@ -22,9 +22,9 @@ use postrider_core::task::{Context, Reason, TaskError};
 use postrider_core::verification::{DeliveryState, VerificationId};
 
 use crate::providers::{Class, Failure, Outcome, Provider, SendRequest};
-use crate::send_record::{Begun, Claim, Claimed, Finish, SendRecords, Turn};
+use crate::send_record::{Claim, Claimed, Finish, Note, SendRecords, Turn};
 
-/// How long a task waits for a store that does not answer, or for a turn that was lost.
+/// How long a task waits for a store that does not answer.
 const STORE_WAIT: Duration = Duration::from_secs(2);
 /// How often finishing a record is tried.
 const FINISH_TRIES: u32 = 3;
@@ -74,6 +74,7 @@ impl Services {
             window: self.policy.window,
             resend: self.policy.resend,
             replays: context.replays,
+            lease: self.policy.lease,
         };
         let turn = match self.records.claim(&claim).await.map_err(|error| wait_for_store(&error))? {
             Claimed::Granted(turn) => turn,
@@ -96,27 +97,13 @@ impl Services {
                 return self.tell(&sms, DeliveryState::Failed, Err(TaskError::Fail(reason))).await;
             }
         };
-        let begun = match self.records.begin(&turn, self.policy.lease).await {
-            Ok(begun) => begun,
-            Err(error) => {
-                // It may have been written all the same, and would read as a call that was made.
-                self.finish(&turn, &Finish::Waiting).await;
-                return Err(wait_for_store(&error));
-            }
-        };
-        let attempt = match begun {
-            Begun::Yes(attempt) => attempt,
-            Begun::Expired => return self.tell(&sms, DeliveryState::Expired, Err(TaskError::Expired)).await,
-            Begun::Lost => return Err(TaskError::Snooze(STORE_WAIT)),
-        };
-        let outcome = self.provider.send(&request(&sms, context, attempt)).await;
+        let outcome = self.provider.send(&request(&sms, context, turn.call)).await;
         self.count(&outcome);
         let (finish, state, ended) = self.conclude(outcome, &turn, context);
-        self.finish(&turn, &finish).await;
-        match state {
-            Some(state) => self.tell(&sms, state, ended).await,
-            None => ended,
-        }
+        let told = sms.verification.as_ref().zip(state);
+        let note = told.map(|(verification, state)| Note { codes: &self.codes, verification, state });
+        self.finish(&turn, &finish, note).await;
+        ended
     }
 
     /// What an outcome means for the record, the verification and the task.
@@ -155,9 +142,14 @@ impl Services {
         }
     }
 
-    async fn finish(&self, turn: &Turn, finish: &Finish) {
+    /// Not being able to is no reason to send again.
+    async fn finish(&self, turn: &Turn, finish: &Finish, note: Option<Note<'_>>) {
         for attempt in 1..=FINISH_TRIES {
-            match self.records.finish(turn, finish).await {
+            let finished = match &note {
+                Some(note) => self.records.finish_and_note(turn, finish, note).await,
+                None => self.records.finish(turn, finish).await,
+            };
+            match finished {
                 Ok(true) => return,
                 Ok(false) => {
                     tracing::warn!(task.id = %turn.task, "the send record was taken over before it could be finished");

@@ -10,7 +10,7 @@ use postrider_core::codes::{Codes, NewCode, RedisCodes, Verdict};
 use postrider_core::redis::Redis;
 use postrider_core::throttle::{Asker, Decision, RedisThrottle, Throttle};
 use postrider_core::verification::VerificationId;
-use postrider_delivery::send_record::{Begun, Claimed, RedisRecords, SendRecords};
+use postrider_delivery::send_record::{Claimed, RedisRecords, SendRecords};
 use postrider_tests::servers;
 use uuid::Uuid;
 
@@ -77,7 +77,7 @@ fn a_server_that_forgets_its_scripts_before_each_step_is_taught_them_again() {
         stores.answer(&forget).await;
         stores.verify(&rig, forget).await;
 
-        assert_eq!(forgotten.into_inner(), 4 + 15);
+        assert_eq!(forgotten.into_inner(), 4 + 14);
         let every_key: Vec<String> = cmd("KEYS").arg("*").query_async(&mut connection.clone()).await.unwrap();
         let prefix = format!("{}:", rig.under().1);
         assert!(every_key.iter().all(|key| key.starts_with(&prefix)), "{every_key:?}");
@@ -118,7 +118,6 @@ fn without_a_manual_clock_the_time_is_that_of_redis() {
         let Claimed::Granted(turn) = records.claim(&claim).await.unwrap() else { panic!() };
         let life = turn.not_after.as_millisecond() - grant.at_ms;
         assert!((TTL..TTL + 5000).contains(&life), "{life}");
-        assert_eq!(records.begin(&turn, LEASE).await.unwrap(), Begun::Yes(1));
         let Claimed::Held(wait) = records.claim(&claim).await.unwrap() else { panic!() };
         assert!(wait <= LEASE && wait + LEASE / 6 > LEASE, "{wait:?}");
     });

@@ -1,15 +1,18 @@
-//! Claims, begins and finishes of tasks that many workers hold at once.
+//! Claims and finishes of tasks that many workers hold at once.
 
 use std::time::Duration;
 
 use postrider_core::clock::{from_millis, millis};
-use postrider_delivery::send_record::{Begun, CLAIM_LEASE, Claim, Claimed, Finish, Turn};
+use postrider_core::codes::NewCode;
+use postrider_core::verification::DeliveryState;
+use postrider_delivery::send_record::{Claim, Claimed, Finish, Note, Turn};
 use proptest::collection::vec;
-use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof};
+use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, prop_oneof};
 use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 
 use super::{Edges, Pass, pass, pick, play};
+use crate::codes::new_code;
 use crate::rig::Rig;
 use crate::throttle::{HOUR, MINUTE, SECOND};
 
@@ -17,9 +20,8 @@ const TASKS: usize = 2;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Claim { task: usize, not_after: Option<i64>, window: i64, resend: bool, replays: u32 },
-    Begin { turn: usize, lease: i64 },
-    Finish { turn: usize, finish: Finish },
+    Claim { task: usize, not_after: Option<i64>, window: i64, resend: bool, replays: u32, lease: i64 },
+    Finish { turn: usize, finish: Finish, note: Option<DeliveryState> },
     Pass(Pass),
 }
 
@@ -43,57 +45,65 @@ fn both_grant_turns_alike_when_some_calls_of_unknown_outcome_are_made_again() {
 
 async fn compare(rigs: &[Rig; 2], steps: Vec<Step>, stop: bool) -> Result<(), TestCaseError> {
     let [memory, redis] = rigs.each_ref().map(Rig::records);
+    let codes = rigs.each_ref().map(Rig::codes);
+    let told: [NewCode; TASKS] = std::array::from_fn(|_| new_code(&rigs[0]));
+    for code in &told {
+        codes[0].issue(code).await.unwrap();
+        codes[1].issue(code).await.unwrap();
+    }
     let (mut edges, mut turns, mut known) = (Edges::default(), Vec::<Turn>::new(), [Known::default(); TASKS]);
     for step in steps {
         let now = rigs[0].clock.now_ms();
         match step {
-            Step::Claim { task, not_after, window, resend, replays } => {
-                let claim = Claim {
-                    task: task.to_string(),
-                    not_after: not_after.map(|ms| from_millis(now + ms)),
-                    window: duration(window),
-                    resend,
-                    replays,
-                };
+            Step::Claim { task, not_after, window, resend, replays, lease } => {
+                let not_after = not_after.map(|ms| from_millis(now + ms));
+                let (window, lease, name) = (duration(window), duration(lease), task.to_string());
+                let claim = Claim { task: name, not_after, window, resend, replays, lease };
                 let claimed = memory.claim(&claim).await.unwrap();
                 prop_assert_eq!(&claimed, &redis.claim(&claim).await.unwrap());
                 match claimed {
                     Claimed::Granted(turn) => {
-                        prop_assert!(turn.not_after > from_millis(now));
+                        let known = &mut known[task];
+                        known.calls += 1;
+                        prop_assert_eq!(turn.call, known.calls);
+                        prop_assert!(
+                            !(stop && known.may_be_sent),
+                            "called again after a call of unknown outcome"
+                        );
+                        known.may_be_sent = true;
+                        prop_assert!(turn.not_after > from_millis(now), "called after the end");
                         edges.note(turn.not_after.as_millisecond());
-                        edges.note(now + millis(CLAIM_LEASE));
+                        edges.note(now + millis(lease));
                         turns.push(turn);
                     }
                     Claimed::Held(wait) => edges.note(now + millis(wait)),
                     _ => {}
                 }
             }
-            Step::Begin { turn, lease } if !turns.is_empty() => {
+            Step::Finish { turn, finish, note } if !turns.is_empty() => {
                 let turn = pick(&turns, turn);
-                let begun = memory.begin(turn, duration(lease)).await.unwrap();
-                prop_assert_eq!(&begun, &redis.begin(turn, duration(lease)).await.unwrap());
-                if let Begun::Yes(call) = begun {
-                    let known = known_of(&mut known, turn);
-                    known.calls += 1;
-                    prop_assert_eq!(call, known.calls);
-                    prop_assert!(
-                        !(stop && known.may_be_sent),
-                        "called again after a call of unknown outcome"
-                    );
-                    known.may_be_sent = true;
-                    edges.note(now + lease);
-                }
-            }
-            Step::Finish { turn, finish } if !turns.is_empty() => {
-                let turn = pick(&turns, turn);
-                let finished = memory.finish(turn, &finish).await.unwrap();
-                prop_assert_eq!(finished, redis.finish(turn, &finish).await.unwrap());
+                let task: usize = turn.task.parse().unwrap();
+                let id = &told[task].id;
+                let finished = if let Some(state) = note {
+                    let [here, there] = codes.each_ref().map(|codes| Note { codes, verification: id, state });
+                    let finished = memory.finish_and_note(turn, &finish, &here).await.unwrap();
+                    prop_assert_eq!(finished, redis.finish_and_note(turn, &finish, &there).await.unwrap());
+                    finished
+                } else {
+                    let finished = memory.finish(turn, &finish).await.unwrap();
+                    prop_assert_eq!(finished, redis.finish(turn, &finish).await.unwrap());
+                    finished
+                };
+                let read = codes[0].get(id, &told[task].app).await.unwrap();
+                prop_assert_eq!(&read, &codes[1].get(id, &told[task].app).await.unwrap());
+                let read = read.map(|verification| verification.delivery);
+                prop_assert!(note.is_none() || read == note || read == Some(DeliveryState::Sent));
                 if finished {
                     let failed = matches!(finish, Finish::Waiting | Finish::Dead(_));
-                    known_of(&mut known, turn).may_be_sent = !failed;
+                    known[task].may_be_sent = !failed;
                 }
             }
-            Step::Begin { .. } | Step::Finish { .. } => {}
+            Step::Finish { .. } => {}
             Step::Pass(pass) => edges.pass(&rigs[0], &pass),
         }
     }
@@ -113,29 +123,31 @@ fn step(resend: bool, alive: u32) -> impl Strategy<Value = Step> {
         1 => select(vec![Some(1), Some(0), Some(-1), Some(-48 * HOUR)]),
     ];
     let window = prop_oneof![8 => select(vec![5 * MINUTE, HOUR]), 1 => select(vec![1, 0])];
-    let resend = if resend { any::<bool>().boxed() } else { Just(false).boxed() };
-    let claim = (0..TASKS, not_after, window, resend, 0..3_u32);
+    // Each claim that may not send again ends what was started: only a row of those that may comes to poison.
+    let resend =
+        if resend { prop_oneof![1 => Just(false), 9 => Just(true)].boxed() } else { Just(false).boxed() };
+    let lease = select(vec![MINUTE, SECOND, SECOND, 1, 0]);
+    let claim = (0..TASKS, not_after, window, resend, 0..3_u32, lease);
     let finish = prop_oneof![
         1 => Just(Finish::Sent),
         4 => Just(Finish::Waiting),
         1 => Just(Finish::Unknown),
         2 => select(vec!["balance", "poison", ""]).prop_map(|reason| Finish::Dead(reason.into())),
     ];
+    let note = prop_oneof![
+        1 => Just(None),
+        1 => select(vec![DeliveryState::Sent, DeliveryState::Failed, DeliveryState::Unknown]).prop_map(Some),
+    ];
     // Mostly the last turn: it alone can do anything.
-    let turn = || prop_oneof![3 => Just(0), 2 => 0..8_usize];
+    let turn = prop_oneof![3 => Just(0), 2 => 0..8_usize];
     prop_oneof![
-        6 => claim.prop_map(|(task, not_after, window, resend, replays)| {
-            Step::Claim { task, not_after, window, resend, replays }
+        6 => claim.prop_map(|(task, not_after, window, resend, replays, lease)| {
+            Step::Claim { task, not_after, window, resend, replays, lease }
         }),
-        alive => (turn(), select(vec![MINUTE, SECOND, 1, 0])).prop_map(|(turn, lease)| Step::Begin { turn, lease }),
-        alive => (turn(), finish).prop_map(|(turn, finish)| Step::Finish { turn, finish }),
+        alive => (turn, finish, note).prop_map(|(turn, finish, note)| Step::Finish { turn, finish, note }),
         2 => pass().prop_map(Step::Pass),
-        3 => Just(Step::Pass(Pass::By(millis(CLAIM_LEASE)))),
+        3 => Just(Step::Pass(Pass::By(SECOND))),
     ]
-}
-
-fn known_of<'a>(known: &'a mut [Known; TASKS], turn: &Turn) -> &'a mut Known {
-    &mut known[turn.task.parse::<usize>().unwrap()]
 }
 
 fn duration(ms: i64) -> Duration {

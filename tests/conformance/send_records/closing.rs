@@ -1,8 +1,8 @@
 //! Tasks that are given up: by a handler, or because they were started too often.
 
-use postrider_delivery::send_record::{Begun, Claim, Claimed, Finish, MAX_STARTS};
+use postrider_delivery::send_record::{Claim, Claimed, Finish, MAX_STARTS};
 
-use super::{LEASE, LEASE_MS, LIFE, abandoned, begun, claim, granted};
+use super::{LEASE, LEASE_MS, LIFE, abandoned, claim, granted};
 use crate::rig::on_both;
 
 fn dead(claim: &Claim, reason: &str) -> Claimed {
@@ -14,14 +14,13 @@ fn a_task_that_was_given_up_stays_so_with_its_reason() {
     on_both(async |rig| {
         let records = rig.records();
         let claim = claim(rig, "task");
-        let turn = begun(&records, &claim).await;
+        let turn = granted(&records, &claim).await;
 
         assert!(records.finish(&turn, &Finish::Dead("recipient_invalid".into())).await.unwrap());
 
         for _ in 0..2 {
             assert_eq!(records.claim(&claim).await.unwrap(), dead(&claim, "recipient_invalid"));
         }
-        assert_eq!(records.begin(&turn, LEASE).await.unwrap(), Begun::Lost);
         rig.pass(LIFE);
         assert_eq!(records.claim(&claim).await.unwrap(), dead(&claim, "recipient_invalid"));
     });
@@ -33,7 +32,7 @@ fn a_replay_opens_a_task_that_was_given_up_once_for_each_replay() {
         let records = rig.records();
         let mut claim = claim(rig, "task");
         for replays in 1..=3 {
-            let turn = begun(&records, &claim).await;
+            let turn = granted(&records, &claim).await;
             assert!(records.finish(&turn, &Finish::Dead("balance".into())).await.unwrap());
             assert_eq!(records.claim(&claim).await.unwrap(), dead(&claim, "balance"));
             claim.replays = replays;
@@ -41,7 +40,7 @@ fn a_replay_opens_a_task_that_was_given_up_once_for_each_replay() {
 
         // A copy of the message from before the last replay, too, finds the task open while it runs.
         let turn = granted(&records, &claim).await;
-        assert_eq!(records.begin(&turn, LEASE).await.unwrap(), Begun::Yes(4));
+        assert_eq!(turn.call, 4);
         assert!(records.finish(&turn, &Finish::Dead("balance".into())).await.unwrap());
         claim.replays = 1;
         assert_eq!(records.claim(&claim).await.unwrap(), dead(&claim, "balance"));
@@ -54,7 +53,7 @@ fn a_replay_does_not_open_what_was_sent_or_may_have_been() {
         let records = rig.records();
         for (finish, expected) in [(Finish::Sent, Claimed::Sent), (Finish::Unknown, Claimed::Unknown)] {
             let claim = claim(rig, &format!("task-{finish:?}"));
-            let turn = begun(&records, &claim).await;
+            let turn = granted(&records, &claim).await;
             assert!(records.finish(&turn, &finish).await.unwrap());
 
             assert_eq!(records.claim(&Claim { replays: 7, ..claim }).await.unwrap(), expected);
@@ -67,7 +66,7 @@ fn a_replay_after_the_end_of_life_is_expired() {
     on_both(async |rig| {
         let records = rig.records();
         let claim = claim(rig, "task");
-        let turn = begun(&records, &claim).await;
+        let turn = granted(&records, &claim).await;
         assert!(records.finish(&turn, &Finish::Dead("balance".into())).await.unwrap());
 
         rig.pass(LIFE);
@@ -82,7 +81,7 @@ fn a_task_that_is_first_seen_as_a_replay_is_opened_by_the_next_one_only() {
     on_both(async |rig| {
         let records = rig.records();
         let claim = Claim { replays: 2, ..claim(rig, "task") };
-        let turn = begun(&records, &claim).await;
+        let turn = granted(&records, &claim).await;
         assert!(records.finish(&turn, &Finish::Dead("balance".into())).await.unwrap());
 
         assert_eq!(records.claim(&claim).await.unwrap(), dead(&claim, "balance"));
@@ -94,7 +93,7 @@ fn a_task_that_is_first_seen_as_a_replay_is_opened_by_the_next_one_only() {
 fn a_task_that_was_started_five_times_without_an_end_is_poison() {
     on_both(async |rig| {
         let records = rig.records();
-        let claim = claim(rig, "task");
+        let claim = Claim { resend: true, ..claim(rig, "task") };
         for _ in 0..MAX_STARTS {
             abandoned(rig, &records, &claim).await;
         }
@@ -112,13 +111,12 @@ fn a_task_that_was_started_five_times_without_an_end_is_poison() {
 }
 
 #[test]
-fn calls_that_never_ended_are_starts_too() {
+fn a_claim_that_has_to_wait_is_not_a_start() {
     on_both(async |rig| {
         let records = rig.records();
         let claim = Claim { resend: true, ..claim(rig, "task") };
         for _ in 0..MAX_STARTS {
-            begun(&records, &claim).await;
-            // A claim that has to wait is not a start.
+            granted(&records, &claim).await;
             for _ in 0..10 {
                 assert_eq!(records.claim(&claim).await.unwrap(), Claimed::Held(LEASE));
             }
@@ -138,7 +136,7 @@ fn an_end_of_any_kind_forgets_the_starts_before_it() {
             for _ in 1..MAX_STARTS {
                 abandoned(rig, &records, &claim).await;
             }
-            let turn = begun(&records, &claim).await;
+            let turn = granted(&records, &claim).await;
             assert!(records.finish(&turn, &finish).await.unwrap());
 
             for _ in 0..MAX_STARTS {
@@ -154,15 +152,13 @@ fn a_call_that_was_called_unknown_has_come_to_an_end() {
     on_both(async |rig| {
         let records = rig.records();
         let stop = claim(rig, "task");
-        for _ in 1..MAX_STARTS {
-            abandoned(rig, &records, &stop).await;
+        let again = Claim { resend: true, ..stop.clone() };
+        for _ in 0..MAX_STARTS {
+            abandoned(rig, &records, &again).await;
         }
-        begun(&records, &stop).await;
-        rig.pass(LEASE_MS);
 
         assert_eq!(records.claim(&stop).await.unwrap(), Claimed::Unknown);
 
-        let again = Claim { resend: true, ..stop };
         for _ in 0..MAX_STARTS {
             abandoned(rig, &records, &again).await;
         }
@@ -178,7 +174,7 @@ fn the_last_start_may_still_end_after_the_task_was_called_poison() {
         for _ in 1..MAX_STARTS {
             abandoned(rig, &records, &claim).await;
         }
-        let last = begun(&records, &claim).await;
+        let last = granted(&records, &claim).await;
         rig.pass(LEASE_MS);
         assert_eq!(records.claim(&claim).await.unwrap(), Claimed::Poison(claim.not_after.unwrap()));
 

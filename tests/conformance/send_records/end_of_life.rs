@@ -1,9 +1,9 @@
 //! A task whose code has run out is not sent.
 
-use postrider_core::clock::{from_millis, millis};
-use postrider_delivery::send_record::{Begun, CLAIM_LEASE, Claim, Claimed, Finish};
+use postrider_core::clock::from_millis;
+use postrider_delivery::send_record::{Claim, Claimed, Finish};
 
-use super::{LEASE, LEASE_MS, LIFE, abandoned, begun, claim, granted, ms};
+use super::{LEASE_MS, LIFE, abandoned, claim, granted, ms};
 use crate::rig::on_both;
 
 #[test]
@@ -14,7 +14,8 @@ fn a_task_can_be_claimed_until_the_instant_at_which_its_code_runs_out() {
         let end = claim.not_after.unwrap();
 
         rig.pass(LIFE - 1);
-        granted(&records, &claim).await;
+        let turn = granted(&records, &claim).await;
+        assert!(records.finish(&turn, &Finish::Waiting).await.unwrap());
         rig.pass(1);
 
         for claim in [&claim, &later, &later] {
@@ -24,19 +25,17 @@ fn a_task_can_be_claimed_until_the_instant_at_which_its_code_runs_out() {
 }
 
 #[test]
-fn a_call_can_begin_until_the_instant_at_which_the_code_runs_out() {
+fn a_call_that_never_ended_is_not_made_again_after_the_end() {
     on_both(async |rig| {
         let records = rig.records();
-        let (claim, later) = (claim(rig, "in-time"), claim(rig, "too-late"));
-        let [in_time, too_late] = [granted(&records, &claim).await, granted(&records, &later).await];
+        let claim = Claim { resend: true, ..claim(rig, "task") };
+        rig.pass(LIFE - LEASE_MS);
 
-        rig.pass(LIFE - 1);
-        assert_eq!(records.begin(&in_time, LEASE).await.unwrap(), Begun::Yes(1));
-        rig.pass(1);
-        assert_eq!(records.begin(&too_late, LEASE).await.unwrap(), Begun::Expired);
+        abandoned(rig, &records, &claim).await;
 
-        assert_eq!(records.begin(&too_late, LEASE).await.unwrap(), Begun::Lost);
-        assert_eq!(records.claim(&later).await.unwrap(), Claimed::Expired(later.not_after.unwrap()));
+        for _ in 0..2 {
+            assert_eq!(records.claim(&claim).await.unwrap(), Claimed::Expired(claim.not_after.unwrap()));
+        }
     });
 }
 
@@ -46,7 +45,7 @@ fn a_call_that_runs_past_the_end_may_say_that_it_was_sent() {
         let records = rig.records();
         let claim = claim(rig, "task");
         rig.pass(LIFE - 1);
-        let turn = begun(&records, &claim).await;
+        let turn = granted(&records, &claim).await;
 
         rig.pass(1);
         assert_eq!(records.claim(&claim).await.unwrap(), Claimed::Held(ms(LEASE_MS - 1)));
@@ -61,7 +60,7 @@ fn a_call_of_unknown_outcome_stays_unknown_after_the_end() {
     on_both(async |rig| {
         let records = rig.records();
         let claim = claim(rig, "task");
-        begun(&records, &claim).await;
+        granted(&records, &claim).await;
 
         rig.pass(LIFE);
 
@@ -74,7 +73,7 @@ fn a_failed_task_is_not_tried_again_after_the_end() {
     on_both(async |rig| {
         let records = rig.records();
         let claim = claim(rig, "task");
-        let turn = begun(&records, &claim).await;
+        let turn = granted(&records, &claim).await;
         assert!(records.finish(&turn, &Finish::Waiting).await.unwrap());
 
         rig.pass(LIFE);
@@ -87,15 +86,17 @@ fn a_failed_task_is_not_tried_again_after_the_end() {
 fn a_task_without_an_end_of_life_gets_one_at_first_sight_and_keeps_it() {
     on_both(async |rig| {
         let records = rig.records();
-        let claim = Claim { not_after: None, window: ms(LIFE), ..claim(rig, "task") };
+        let claim = Claim { not_after: None, window: ms(LIFE), resend: true, ..claim(rig, "task") };
         let end = from_millis(rig.clock.now_ms() + LIFE);
         assert_eq!(granted(&records, &claim).await.not_after, end);
 
-        rig.pass(LIFE - 1 - millis(CLAIM_LEASE));
+        rig.pass(LIFE - 1 - LEASE_MS);
         let wider = Claim { window: ms(10 * LIFE), ..claim.clone() };
         assert_eq!(abandoned(rig, &records, &wider).await.not_after, end);
         let named = Claim { not_after: Some(from_millis(rig.clock.now_ms() + 10 * LIFE)), ..claim.clone() };
-        assert_eq!(granted(&records, &named).await.not_after, end);
+        let turn = granted(&records, &named).await;
+        assert_eq!(turn.not_after, end);
+        assert!(records.finish(&turn, &Finish::Waiting).await.unwrap());
         rig.pass(1);
 
         assert_eq!(records.claim(&claim).await.unwrap(), Claimed::Expired(end));

@@ -2,18 +2,19 @@
 
 mod closing;
 mod end_of_life;
+mod notes;
 mod turns;
 
 use std::time::Duration;
 
-use postrider_core::clock::{from_millis, millis};
-use postrider_delivery::send_record::{Begun, CLAIM_LEASE, Claim, Claimed, SendRecords, Turn};
+use postrider_core::clock::from_millis;
+use postrider_delivery::send_record::{Claim, Claimed, SendRecords, Turn};
 
 use crate::rig::Rig;
 
 const LIFE: i64 = 300_000;
-const LEASE: Duration = Duration::from_secs(30);
-const LEASE_MS: i64 = 30_000;
+const LEASE: Duration = Duration::from_secs(15);
+const LEASE_MS: i64 = 15_000;
 
 /// A task whose code lives for five minutes from now; a call of unknown outcome is not made again.
 fn claim(rig: &Rig, task: &str) -> Claim {
@@ -23,6 +24,7 @@ fn claim(rig: &Rig, task: &str) -> Claim {
         window: Duration::from_secs(1),
         resend: false,
         replays: 0,
+        lease: LEASE,
     }
 }
 
@@ -33,17 +35,10 @@ async fn granted(records: &SendRecords, claim: &Claim) -> Turn {
     }
 }
 
-/// A turn that never begins, for so long that the next claim takes it over.
+/// A turn that never ends, for so long that a claim that may send again takes it over.
 async fn abandoned(rig: &Rig, records: &SendRecords, claim: &Claim) -> Turn {
     let turn = granted(records, claim).await;
-    rig.pass(millis(CLAIM_LEASE));
-    turn
-}
-
-/// A turn whose provider call has begun.
-async fn begun(records: &SendRecords, claim: &Claim) -> Turn {
-    let turn = granted(records, claim).await;
-    let Begun::Yes(_) = records.begin(&turn, LEASE).await.unwrap() else { panic!("it is not this turn's") };
+    rig.pass(LEASE_MS);
     turn
 }
 

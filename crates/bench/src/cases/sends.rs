@@ -25,7 +25,7 @@ static SPEC: Spec = Spec {
     name: "sends",
     title: "SMS through a provider that takes 200 ms, 1,000 at once in one worker",
     notes: "The ideal is 1,000 / 0.2 s = 5,000/s. Ours opens a sealed task from a quorum queue, keeps a send record in Redis \
-            (four commands), signs and posts. Celery's task posts two arguments through a pooled session and keeps \
+            (two commands), signs and posts. Celery's task posts two arguments through a pooled session and keeps \
             nothing: `-P eventlet -c 1000`, as the tutorial starts it, gevent, and threads.",
     figures: &[
         Figure { name: "sends/s", digits: 0, less_is_better: false },

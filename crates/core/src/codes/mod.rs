@@ -15,6 +15,9 @@ use crate::clock::from_millis;
 use crate::redis::StoreError;
 use crate::verification::{DeliveryState, Status, Verification, VerificationId};
 
+/// The Lua function `note_delivery(key, state)`: for a script that writes down what became of an SMS beside what it does
+/// to keys of its own. `key` is [`RedisCodes::key`], `state` the name of a [`DeliveryState`].
+pub const NOTE_DELIVERY: &str = include_str!("note_delivery.lua");
 /// How long a verification can still be read after its code ran out.
 pub const RETENTION: Duration = Duration::from_hours(24);
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
-use super::{NewCode, RETENTION, Record, Verdict};
+use super::{NOTE_DELIVERY, NewCode, RETENTION, Record, Verdict};
 use crate::clock::millis;
 use crate::redis::{Arg, Redis, Script, StoreError};
 use crate::verification::{DeliveryState, Verification, VerificationId};
@@ -13,7 +13,8 @@ static WITHDRAW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("w
 static CHECK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("check.lua")));
 static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("read.lua")));
 static LATEST: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("latest.lua")));
-static DELIVERY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("delivery.lua")));
+static DELIVERY: LazyLock<Script> =
+    LazyLock::new(|| Script::behind(NOTE_DELIVERY, include_str!("delivery.lua")));
 
 /// Codes on Redis. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,6 +24,11 @@ impl RedisCodes {
     /// The codes on this Redis.
     pub fn new(redis: Redis) -> Self {
         Self(redis)
+    }
+
+    /// The key of a verification, for a script that notes its delivery.
+    pub fn key(&self, id: &VerificationId) -> String {
+        self.0.verification_key(&id.to_string())
     }
 
     pub(super) async fn issue(&self, code: &NewCode) -> Result<(), StoreError> {
@@ -53,7 +59,7 @@ impl RedisCodes {
     ) -> Result<Verdict, StoreError> {
         let mut args = vec![self.0.now_argument(), app.into()];
         args.extend(macs.iter().map(|mac| Arg::from(mac.as_str())));
-        let key = [self.0.verification_key(&id.to_string())];
+        let key = [self.key(id)];
         let mut answer = VecDeque::from(self.0.invoke::<Vec<String>>(&CHECK, &key, &args).await?);
         let wrong_shape = StoreError::Answer("check.lua");
         match answer.pop_front().as_deref() {
@@ -81,7 +87,7 @@ impl RedisCodes {
         id: &VerificationId,
         app: &str,
     ) -> Result<Option<Verification>, StoreError> {
-        let key = [self.0.verification_key(&id.to_string())];
+        let key = [self.key(id)];
         let args = [self.0.now_argument(), app.into()];
         let answer: Vec<String> = self.0.invoke(&READ, &key, &args).await?;
         if answer.is_empty() {
@@ -95,13 +101,13 @@ impl RedisCodes {
         id: &VerificationId,
         state: DeliveryState,
     ) -> Result<bool, StoreError> {
-        let key = [self.0.verification_key(&id.to_string())];
+        let key = [self.key(id)];
         let known: i64 = self.0.invoke(&DELIVERY, &key, &[state.as_str().into()]).await?;
         Ok(known == 1)
     }
 
     fn both_keys(&self, code: &NewCode) -> [String; 2] {
-        [self.0.verification_key(&code.id.to_string()), self.0.latest_key(&code.latest)]
+        [self.key(&code.id), self.0.latest_key(&code.latest)]
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use postrider_core::clock::{Clock, duration_from_millis, from_millis, millis};
 
-use super::{Begun, CLAIM_LEASE, Claim, Claimed, Finish, MAX_STARTS, RETENTION, Turn};
+use super::{Claim, Claimed, Finish, MAX_STARTS, RETENTION, Turn};
 
 /// How many claims pass between two sweeps of what has run out.
 const SWEEP_EVERY: u64 = 1024;
@@ -39,7 +38,6 @@ struct Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     New,
-    Claimed { lease: i64 },
     Sending { lease: i64 },
     Waiting,
     Sent,
@@ -92,37 +90,17 @@ impl MemoryRecords {
             record.state = State::Expired;
             return Claimed::Expired(ends);
         }
-        if let State::Claimed { lease } = record.state
-            && lease > now
-        {
-            return Claimed::Held(duration_from_millis(lease - now));
-        }
         if record.starts >= MAX_STARTS {
             record.state = State::Dead("poison".into());
             record.starts = 0;
             return Claimed::Poison(ends);
         }
-        record.state = State::Claimed { lease: now + millis(CLAIM_LEASE) };
         record.starts += 1;
         record.fence += 1;
-        Claimed::Granted(Turn { task: claim.task.clone(), fence: record.fence, not_after: ends })
-    }
-
-    pub(super) fn begin(&self, turn: &Turn, lease: Duration) -> Begun {
-        let now = self.clock.now_ms();
-        let mut records = self.lock();
-        let held = |record: &&mut Record| {
-            matches!(record.state, State::Claimed { .. }) && record.fence == turn.fence
-        };
-        let Some(record) = records.by_task.get_mut(&turn.task).filter(held) else { return Begun::Lost };
-        if record.ends <= now {
-            record.state = State::Expired;
-            record.starts = 0;
-            return Begun::Expired;
-        }
-        record.state = State::Sending { lease: now + millis(lease) };
         record.calls += 1;
-        Begun::Yes(record.calls)
+        record.state = State::Sending { lease: now + millis(claim.lease) };
+        let (task, fence, call) = (claim.task.clone(), record.fence, record.calls);
+        Claimed::Granted(Turn { task, fence, call, not_after: ends })
     }
 
     pub(super) fn finish(&self, turn: &Turn, finish: &Finish) -> bool {

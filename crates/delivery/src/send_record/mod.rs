@@ -1,16 +1,23 @@
 //! The send record: what keeps a task that is handed out again from sending a second time.
 //!
 //! ```text
-//!            claim              begin                finish
-//! (nothing) ------> claimed ------------> sending ------------> sent | unknown | dead
-//!              ^       | 2 s later another   | lease over          | failed, to be tried again
-//!              |       v takes over          v                     v
-//!              '--- claimed              unknown (policy stop)   waiting
-//!                                        claimed (policy retry)
+//!               claim            finish
+//! (nothing) ----------> sending ----------> sent | unknown | dead
+//!                ^         | lease over        | failed, to be tried again
+//!                |         v                   v
+//!                |      unknown (policy stop)  waiting
+//!                |      claim (policy retry)      |
+//!                '--------------------------------'
 //! ```
-//! Each claim moves a fence; whoever holds an older fence can begin and finish nothing. Starts that never ended are
-//! counted: a task that was started five times without an end is poison. The memory adapter is the model of the
-//! scripts: one suite tests both.
+//! 1. A claim says that the provider is called now: make it immediately before the first byte leaves. The end of the
+//!    code's life is checked in it, and who claims meanwhile is held for as long as the call may take.
+//! 2. It moves a fence; whoever holds an older one can finish nothing.
+//! 3. On Redis it has a mark of its own. When its answer does not come, the mark takes it back, whether it was written,
+//!    will be, or never is. A Redis that stays away for longer than this is tried leaves a claim that reads as a call of
+//!    unknown outcome, as a worker does that is killed before its first byte.
+//! 4. Starts that never ended are counted: a task that was started five times without an end is poison.
+//!
+//! The memory adapter is the model of the scripts: one suite tests both.
 
 mod memory;
 mod redis;
@@ -19,14 +26,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 pub use memory::MemoryRecords;
+use postrider_core::codes::Codes;
 use postrider_core::redis::StoreError;
+use postrider_core::verification::{DeliveryState, VerificationId};
 pub use redis::RedisRecords;
 
 /// How long a record outlives its code.
 pub(crate) const RETENTION: Duration = Duration::from_hours(24);
-/// How long a claim may take to begin before another takes it over. One round trip to Redis lies between the two, so
-/// longer ones belong to workers that are gone.
-pub const CLAIM_LEASE: Duration = Duration::from_secs(2);
 /// Starts without an end that make a task poison.
 pub const MAX_STARTS: u32 = 5;
 
@@ -53,16 +59,18 @@ pub struct Claim {
     /// How often an operator brought the task back from the dead-letter queue. A higher number than before opens a
     /// record that was closed as dead.
     pub replays: u32,
+    /// How long the provider call may take before its worker is thought dead.
+    pub lease: Duration,
 }
 
 /// What became of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
-    /// It is this worker's turn.
+    /// It is this worker's turn: the provider is called now.
     Granted(Turn),
     /// It was sent before.
     Sent,
-    /// Another is about to send it, or is sending it; look again after this wait.
+    /// Another is sending it; look again after this wait.
     Held(Duration),
     /// Its end of life has passed.
     Expired(Timestamp),
@@ -79,26 +87,17 @@ pub enum Claimed {
     Poison(Timestamp),
 }
 
-/// The right to send, until another claim moves the fence.
+/// The right to call the provider once, at once, and to finish until another claim moves the fence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     /// The task id.
     pub task: String,
     /// The fence.
     pub fence: i64,
+    /// The number of this provider call for the task, from 1.
+    pub call: u32,
     /// The end of life.
     pub not_after: Timestamp,
-}
-
-/// Whether the provider may be called now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
-    /// Yes; this is the n-th call for the task, from 1.
-    Yes(u32),
-    /// No: the end of life has passed.
-    Expired,
-    /// No: another claim moved the fence.
-    Lost,
 }
 
 /// How a turn ended.
@@ -114,8 +113,19 @@ pub enum Finish {
     Dead(String),
 }
 
+/// What a verification is told at the end of a turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Note<'a> {
+    /// Where the verification is.
+    pub codes: &'a Codes,
+    /// Which one.
+    pub verification: &'a VerificationId,
+    /// What became of its SMS.
+    pub state: DeliveryState,
+}
+
 impl SendRecords {
-    /// Asks for the turn to send.
+    /// Asks for the turn to send. To be asked immediately before the first byte leaves.
     pub async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
         match self {
             Self::Redis(redis) => redis.claim(claim).await,
@@ -123,20 +133,28 @@ impl SendRecords {
         }
     }
 
-    /// Marks that the call begins now. To be asked immediately before the first byte leaves.
-    pub async fn begin(&self, turn: &Turn, lease: Duration) -> Result<Begun, StoreError> {
-        match self {
-            Self::Redis(redis) => redis.begin(turn, lease).await,
-            Self::Memory(memory) => Ok(memory.begin(turn, lease)),
-        }
-    }
-
     /// Marks how the turn ended. `false` when the fence had moved and the mark was not made.
     pub async fn finish(&self, turn: &Turn, finish: &Finish) -> Result<bool, StoreError> {
         match self {
-            Self::Redis(redis) => redis.finish(turn, finish).await,
+            Self::Redis(redis) => redis.finish(turn, finish, None).await,
             Self::Memory(memory) => Ok(memory.finish(turn, finish)),
         }
+    }
+
+    /// The same, and notes what became of the SMS, which is kept in the same Redis: one step and one round trip. It is
+    /// noted even when the fence had moved.
+    pub async fn finish_and_note(
+        &self,
+        turn: &Turn,
+        finish: &Finish,
+        note: &Note<'_>,
+    ) -> Result<bool, StoreError> {
+        let Note { codes, verification, state } = *note;
+        if let (Self::Redis(redis), Codes::Redis(codes)) = (self, codes) {
+            return redis.finish(turn, finish, Some((codes.key(verification), state))).await;
+        }
+        codes.delivery(verification, state).await?;
+        self.finish(turn, finish).await
     }
 }
 

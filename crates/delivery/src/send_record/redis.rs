@@ -4,13 +4,21 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use postrider_core::clock::{duration_from_millis, from_millis, millis};
+use postrider_core::codes::NOTE_DELIVERY;
 use postrider_core::redis::{Arg, Redis, Script, StoreError};
+use postrider_core::verification::DeliveryState;
+use uuid::Uuid;
 
-use super::{Begun, CLAIM_LEASE, Claim, Claimed, Finish, MAX_STARTS, RETENTION, Turn};
+use super::{Claim, Claimed, Finish, MAX_STARTS, RETENTION, Turn};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
-static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("begin.lua")));
-static FINISH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("finish.lua")));
+static TAKE_BACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("take_back.lua")));
+static FINISH: LazyLock<Script> = LazyLock::new(|| Script::behind(NOTE_DELIVERY, include_str!("finish.lua")));
+
+/// How often taking a claim back is tried.
+const TAKE_BACK_TRIES: u32 = 3;
+/// How long it waits before the next try.
+const TAKE_BACK_WAIT: Duration = Duration::from_millis(200);
 
 /// Send records on Redis. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,7 +31,8 @@ impl RedisRecords {
     }
 
     pub(super) async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
-        let args: [Arg; 8] = [
+        let mark = Uuid::new_v4().simple().to_string();
+        let args: [Arg; 9] = [
             self.0.now_argument(),
             claim.not_after.map(|end| end.as_millisecond().to_string()).unwrap_or_default().into(),
             millis(claim.window).into(),
@@ -31,25 +40,47 @@ impl RedisRecords {
             i64::from(claim.replays).into(),
             i64::from(MAX_STARTS).into(),
             millis(RETENTION).into(),
-            millis(CLAIM_LEASE).into(),
+            millis(claim.lease).into(),
+            mark.as_str().into(),
         ];
-        let answer: Vec<String> = self.0.invoke(&CLAIM, &[self.0.send_key(&claim.task)], &args).await?;
-        understood(claim, &answer).ok_or(StoreError::Answer("claim.lua"))
+        match self.0.invoke::<Vec<String>>(&CLAIM, &[self.0.send_key(&claim.task)], &args).await {
+            Ok(answer) => understood(claim, &answer).ok_or(StoreError::Answer("claim.lua")),
+            Err(error) => {
+                self.take_back(&claim.task, &mark).await;
+                Err(error)
+            }
+        }
     }
 
-    pub(super) async fn begin(&self, turn: &Turn, lease: Duration) -> Result<Begun, StoreError> {
-        let args = [self.0.now_argument(), turn.fence.into(), millis(lease).into()];
-        let answer: i64 = self.0.invoke(&BEGIN, &[self.0.send_key(&turn.task)], &args).await?;
-        Ok(match u32::try_from(answer) {
-            Ok(0) => Begun::Expired,
-            Ok(call) => Begun::Yes(call),
-            Err(_) => Begun::Lost,
-        })
+    /// A claim without an answer may have been written all the same, or may be written yet, and would read as a call that
+    /// was made.
+    async fn take_back(&self, task: &str, mark: &str) {
+        let key = [self.0.send_key(task)];
+        for attempt in 1..=TAKE_BACK_TRIES {
+            let args: [Arg; 3] = [self.0.now_argument(), mark.into(), millis(RETENTION).into()];
+            match self.0.invoke::<i64>(&TAKE_BACK, &key, &args).await {
+                Ok(_) => return,
+                Err(error) if attempt == TAKE_BACK_TRIES => {
+                    tracing::warn!(task.id = task, %error, "a claim without an answer cannot be taken back");
+                }
+                Err(_) => tokio::time::sleep(TAKE_BACK_WAIT).await,
+            }
+        }
     }
 
-    pub(super) async fn finish(&self, turn: &Turn, finish: &Finish) -> Result<bool, StoreError> {
-        let args = [turn.fence.into(), finish.state().into(), finish.reason().into()];
-        let marked: i64 = self.0.invoke(&FINISH, &[self.0.send_key(&turn.task)], &args).await?;
+    pub(super) async fn finish(
+        &self,
+        turn: &Turn,
+        finish: &Finish,
+        told: Option<(String, DeliveryState)>,
+    ) -> Result<bool, StoreError> {
+        let mut keys = vec![self.0.send_key(&turn.task)];
+        let mut args: Vec<Arg> = vec![turn.fence.into(), finish.state().into(), finish.reason().into()];
+        if let Some((verification, state)) = told {
+            keys.push(verification);
+            args.push(state.as_str().into());
+        }
+        let marked: i64 = self.0.invoke(&FINISH, &keys, &args).await?;
         Ok(marked == 1)
     }
 }
@@ -58,9 +89,10 @@ fn understood(claim: &Claim, answer: &[String]) -> Option<Claimed> {
     let words: Vec<&str> = answer.iter().map(String::as_str).collect();
     let instant = |text: &str| text.parse().ok().map(from_millis);
     Some(match words[..] {
-        ["granted", fence, end] => Claimed::Granted(Turn {
+        ["granted", fence, end, call] => Claimed::Granted(Turn {
             task: claim.task.clone(),
             fence: fence.parse().ok()?,
+            call: call.parse().ok()?,
             not_after: instant(end)?,
         }),
         ["sent"] => Claimed::Sent,
