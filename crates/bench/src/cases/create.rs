@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{Case, Contender, Figure, Goal, Kind, Spec};
 use crate::rig::broker::Queue;
-use crate::rig::contenders::{Rig, listening};
+use crate::rig::contenders::{Rig, TUTORIAL_GUNICORN, listening};
 use crate::rig::process::Contender as Process;
 use crate::rig::{asks, load::Target, redis};
 use crate::roles::preload;
@@ -26,8 +26,8 @@ static SPEC: Spec = Spec {
     name: "create",
     title: "A request for a code, answered once the task is queued",
     notes: "Ours is `POST /v1/verifications` with its defaults: limits, a sealed task, a quorum queue, a confirmed publish. \
-            Django is the tutorial's view without the picture captcha, under gunicorn (sync, 3 workers), with `delay()` as \
-            Celery does it: no confirm. The ceiling is a route on the same libraries with one script and one confirmed \
+            Django is the tutorial's view without the picture captcha, under gunicorn (2, 3 and 5 sync workers, \
+            and 2 with 16 threads), with `delay()` as Celery does it: no confirm. The ceiling is a route on the same libraries with one script and one confirmed \
             publish of the same bytes. Throughput with 64 connections; latencies at 200 requests/s, from the instant at \
             which each was to begin.",
     figures: &[
@@ -38,10 +38,16 @@ static SPEC: Spec = Spec {
     ],
     contenders: &[
         Contender { id: "ours", label: "Postrider", kind: Kind::Ours },
-        Contender { id: "django", label: "Django, gunicorn", kind: Kind::Peer },
+        Contender { id: "django-2", label: "Django, 2 workers", kind: Kind::Peer },
+        Contender { id: "django-3", label: "Django, 3 workers", kind: Kind::Peer },
+        Contender { id: "django-5", label: "Django, 5 workers", kind: Kind::Peer },
+        Contender { id: "django-threads", label: "Django, 2 with threads", kind: Kind::Peer },
         Contender { id: "ceiling", label: "bare route", kind: Kind::Ceiling },
     ],
-    goals: &[Goal::Times(0.6, &["ceiling"]), Goal::Times(6.0, &["django"])],
+    goals: &[
+        Goal::Times(0.6, &["ceiling"]),
+        Goal::Times(6.0, &["django-2", "django-3", "django-5", "django-threads"]),
+    ],
 };
 
 #[async_trait(?Send)]
@@ -54,14 +60,14 @@ impl Case for Create {
         redis::flush(&rig.redis_url).await?;
         rig.watch.remove(QUEUE).await?;
         let (server, target) = match contender {
-            "django" => {
-                let (server, address) = rig.django(QUEUE).await?;
-                (server, asks::sms_codes(address))
-            }
             "ceiling" => bare(rig).await?,
-            _ => {
+            "ours" => {
                 let (server, address) = rig.api(QUEUE).await?;
                 (server, asks::verifications(address))
+            }
+            django => {
+                let (server, address) = rig.django(QUEUE, gunicorn(django)).await?;
+                (server, asks::sms_codes(address))
             }
         };
         let values = ask(rig, &server, &target).await?;
@@ -69,6 +75,16 @@ impl Case for Create {
         rig.watch.remove(QUEUE).await?;
         rig.watch.remove(&format!("{QUEUE}.returned")).await?;
         Ok(values)
+    }
+}
+
+/// How many processes gunicorn has for this contender, and of which kind.
+fn gunicorn(contender: &str) -> &'static str {
+    match contender {
+        "django-2" => "--worker-class sync --workers 2",
+        "django-5" => "--worker-class sync --workers 5",
+        "django-threads" => "--worker-class gthread --workers 2 --threads 16",
+        _ => TUTORIAL_GUNICORN,
     }
 }
 

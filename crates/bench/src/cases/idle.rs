@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::time::sleep;
 
 use super::{Case, Contender, Figure, Kind, Spec};
-use crate::rig::contenders::{Pool, Rig};
+use crate::rig::contenders::{Pool, Rig, TUTORIAL_GUNICORN};
 use crate::rig::redis;
 
 /// One of the two halves of each stack.
@@ -68,7 +68,7 @@ impl Case for Idle {
         let eventlet = Pool { kind: "eventlet", concurrency: 1000, prefetch_multiplier: 4 };
         let process = match (self, contender) {
             (Self::Server, "ours") => rig.api(QUEUE).await?.0,
-            (Self::Server, _) => rig.django(QUEUE).await?.0,
+            (Self::Server, _) => rig.django(QUEUE, TUTORIAL_GUNICORN).await?.0,
             (Self::Worker, "ours") => rig.worker(QUEUE, nowhere).await?,
             (Self::Worker, "prefork") => rig.celery(QUEUE, prefork, nowhere).await?,
             (Self::Worker, _) => rig.celery(QUEUE, eventlet, nowhere).await?,

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use tokio::time::sleep;
 
 use super::{Case, Contender, Figure, Kind, Spec};
-use crate::rig::contenders::{Pool, Rig};
+use crate::rig::contenders::{Pool, Rig, TUTORIAL_GUNICORN};
 use crate::rig::load::milliseconds;
 use crate::rig::provider::Provider;
 use crate::rig::{asks, redis};
@@ -50,7 +50,7 @@ impl Case for Latency {
         let (server, worker, target) = if contender == "tutorial-100" {
             let pool = Pool { kind: "eventlet", concurrency: 1000, prefetch_multiplier: 1 };
             let worker = rig.celery(QUEUE, pool, &provider.url()).await?;
-            let (server, address) = rig.django(QUEUE).await?;
+            let (server, address) = rig.django(QUEUE, TUTORIAL_GUNICORN).await?;
             (server, worker, asks::sms_codes(address))
         } else {
             let (server, address) = rig.api(QUEUE).await?;

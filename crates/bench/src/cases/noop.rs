@@ -24,8 +24,8 @@ static SPEC: Spec = Spec {
     name: "noop",
     title: "A task that does nothing, in one worker",
     notes: "One classic queue as Python declares it, the same messages for everybody. Celery without events, results, \
-            gossip, mingle and heartbeats: prefork is 2 processes (one a core) with a prefetch of 64 each, threads are 8. \
-            The ceiling is a loop on the same client library that acks up to 64 messages at once and decodes nothing.",
+            gossip, mingle and heartbeats, each pool with a prefetch of 64 a place: prefork of 2 (one a core) and 4 \
+            processes, 8 threads, 100 greenlets of gevent, and solo. The ceiling is a loop on the same client library that acks up to 64 messages at once and decodes nothing.",
     figures: &[
         Figure { name: "tasks/s", digits: 0, less_is_better: false },
         Figure { name: "CPU µs a task", digits: 1, less_is_better: true },
@@ -34,19 +34,30 @@ static SPEC: Spec = Spec {
     contenders: &[
         Contender { id: "ours", label: "Postrider", kind: Kind::Ours },
         Contender { id: "prefork", label: "Celery, prefork", kind: Kind::Peer },
+        Contender { id: "prefork-4", label: "Celery, prefork of 4", kind: Kind::Peer },
         Contender { id: "threads", label: "Celery, threads", kind: Kind::Peer },
+        Contender { id: "gevent", label: "Celery, gevent", kind: Kind::Peer },
+        Contender { id: "solo", label: "Celery, solo", kind: Kind::Peer },
         Contender { id: "celery-rs", label: "celery-rs 0.6", kind: Kind::Peer },
         Contender { id: "ceiling", label: "bare loop", kind: Kind::Ceiling },
     ],
     goals: &[
         Goal::Times(0.7, &["ceiling"]),
-        Goal::Times(5.0, &["prefork", "threads"]),
+        Goal::Times(5.0, &["prefork", "prefork-4", "threads", "gevent", "solo"]),
         Goal::Times(1.0, &["celery-rs"]),
     ],
 };
 
-const PREFORK: Pool = Pool { kind: "prefork", concurrency: 2, prefetch_multiplier: 64 };
-const THREADS: Pool = Pool { kind: "threads", concurrency: 8, prefetch_multiplier: 64 };
+/// Celery's pools by the contender's id, each as large as serves it best.
+const POOLS: [(&str, &str, u32); 5] = [
+    ("prefork", "prefork", 2),
+    ("prefork-4", "prefork", 4),
+    ("threads", "threads", 8),
+    ("gevent", "gevent", 100),
+    ("solo", "solo", 1),
+];
+/// How many messages Celery may have a place.
+const PREFETCH: u32 = 64;
 
 #[async_trait(?Send)]
 impl Case for Noop {
@@ -55,17 +66,18 @@ impl Case for Noop {
     }
 
     async fn measure(&self, rig: &Rig, contender: &str) -> anyhow::Result<Vec<f64>> {
-        let python = ["prefork", "threads"].contains(&contender);
-        let count = if python { 8_000 } else { 120_000 } / if rig.quick { 4 } else { 1 };
+        let pool = POOLS.iter().find(|(id, ..)| *id == contender);
+        let count = if pool.is_some() { 8_000 } else { 120_000 } / if rig.quick { 4 } else { 1 };
         let queue = Queue { amqp_url: rig.amqp_url.clone(), name: QUEUE.into(), quorum: false };
         rig.watch.remove(QUEUE).await?;
         preload::fill(&queue, count).await?;
 
-        let worker = match contender {
-            "prefork" => rig.celery(QUEUE, PREFORK, "").await?,
-            "threads" => rig.celery(QUEUE, THREADS, "").await?,
-            "celery-rs" => rig.celery_rs(QUEUE).await?,
-            "ceiling" => {
+        let worker = match (contender, pool) {
+            (_, Some(&(_, kind, concurrency))) => {
+                rig.celery(QUEUE, Pool { kind, concurrency, prefetch_multiplier: PREFETCH }, "").await?
+            }
+            ("celery-rs", _) => rig.celery_rs(QUEUE).await?,
+            ("ceiling", _) => {
                 rig.part("consume-loop", &["consume-loop", "--amqp-url", &rig.amqp_url, "--queue", QUEUE])?
             }
             _ => rig.part("noop-worker", &["noop-worker", "--amqp-url", &rig.amqp_url, "--queue", QUEUE])?,

@@ -81,9 +81,12 @@ impl Measured {
         self.rows.iter().find(|row| row.contender.kind == Kind::Ours)
     }
 
-    /// How many times better ours is than this one by the first figure; below one it is worse.
+    /// How many times better ours is than this one by the first figure; below one it is worse. Where ours was measured
+    /// in several ways, it is the one named last before this one.
     pub(crate) fn advantage(&self, over: &Row) -> Option<f64> {
-        let (ours, theirs) = (self.ours()?.median(0), over.median(0));
+        let before = self.rows.iter().take_while(|row| row.contender.id != over.contender.id);
+        let ours = before.filter(|row| row.contender.kind == Kind::Ours).last()?.median(0);
+        let theirs = over.median(0);
         Some(if self.spec.figures[0].less_is_better { theirs / ours } else { ours / theirs })
     }
 

@@ -43,6 +43,9 @@ pub(crate) struct Pool {
     pub(crate) prefetch_multiplier: u32,
 }
 
+/// Django's processes where it is not asked for its throughput; the case of the requests compares this with others.
+pub(crate) const TUTORIAL_GUNICORN: &str = "--worker-class sync --workers 3";
+
 impl Rig {
     /// The keys of api and worker, made at the first call.
     pub(crate) fn keys(&self) -> anyhow::Result<KeyRing> {
@@ -93,10 +96,9 @@ impl Rig {
     }
 
     /// The tutorial's view under gunicorn, once Django answers: 404, so that nothing is enqueued.
-    pub(crate) async fn django(&self, queue: &str) -> anyhow::Result<(Contender, SocketAddr)> {
+    pub(crate) async fn django(&self, queue: &str, workers: &str) -> anyhow::Result<(Contender, SocketAddr)> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let args =
-            format!("--bind {address} --workers 3 --worker-class sync --backlog 1024 wsgi:application");
+        let args = format!("--bind {address} {workers} --backlog 1024 wsgi:application");
         let mut gunicorn = self.python("gunicorn", &args, queue, 4, "")?;
         gunicorn.becomes(async || answers(address, "/", 404).await).await?;
         Ok((gunicorn, address))
