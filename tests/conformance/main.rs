@@ -12,6 +12,7 @@
 mod captchas;
 mod codes;
 mod redis_records;
+mod results;
 mod retention;
 mod rig;
 mod schedules;

@@ -52,6 +52,31 @@ async fn the_worker_is_ready_when_it_consumes_and_says_that_it_stops() {
 }
 
 #[tokio::test]
+async fn a_worker_that_is_told_to_reload_is_the_same_service_and_ready_again() {
+    let setup = Setup::new("notify-reload");
+    let mut service = Service::start("postrider-worker", &setup.write(), &[]);
+    assert!(service.says("READY=1", PATIENCE).await, "{}", service.process.log());
+    let pid = service.process.pid();
+
+    service.process.signal("HUP");
+    let ready_again = eventually(PATIENCE, async || {
+        let told = service.told();
+        told.iter().filter(|message| message.contains("READY=1")).count() == 2
+    })
+    .await;
+
+    assert!(ready_again, "{:?}\n{}", service.told(), service.process.log());
+    let told = service.told();
+    let reloading = told.iter().find(|message| message.contains("RELOADING=1")).expect("it reloads");
+    assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    assert!(!service.has_said("STOPPING=1"), "{told:?}");
+    assert_eq!(service.process.pid(), pid);
+    service.process.sigterm();
+    assert_eq!(service.process.wait(PATIENCE).await.code(), Some(0), "{}", service.process.log());
+    setup.clean_up().await;
+}
+
+#[tokio::test]
 async fn without_a_broker_neither_is_ready_and_the_status_says_what_is_missing() {
     let setup = Setup::new("notify-none").broker(&dead_broker());
     let config = ApiSetup::new(&setup).write();

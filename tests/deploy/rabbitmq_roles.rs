@@ -72,10 +72,18 @@ async fn each_role_does_its_part_of_the_main_job_and_is_refused_everything_else(
     assert_eq!((sent.to.as_str(), sent.attempt), (NUMBER, 2));
     assert_eq!(api.check(created.id(), &sent.code).await.status, 200);
 
+    // Remote control: the operator's, and every worker's.
+    let operator = broker.url("postrider-operator");
+    let status = as_user(&setup, &operator, &["status"]).await;
+    assert!(status.text.contains("->  w1@") && status.text.ends_with("1 node online."), "{}", status.text);
+    let active = as_user(&setup, &broker.url("postrider-worker"), &["inspect", "active"]).await;
+    assert!(active.status.success(), "{}", active.text);
+    let api_asks = as_user(&setup, &broker.url("postrider-api"), &["status"]).await;
+    assert!(!api_asks.status.success(), "{}", api_asks.text);
+
     // What cannot be done becomes a dead letter, which the operator sees and replays, and the worker does.
     let id = Uuid::new_v4().to_string();
     Amqp::connect(&broker.url("postrider-admin")).await.publish(&queue, &last_try(&id)).await;
-    let operator = broker.url("postrider-operator");
     let mut listed = String::new();
     let dead = eventually(SOON, async || {
         listed = as_user(&setup, &operator, &["dead", "list"]).await.text;
@@ -94,6 +102,30 @@ async fn each_role_does_its_part_of_the_main_job_and_is_refused_everything_else(
     let Output { text, .. } = ended(worker).await;
     let log = [text, api.finish().await].concat();
     assert!(!log.contains("ACCESS_REFUSED") && !log.contains("ACCESS-REFUSED"), "{log}");
+    assert!(!log.contains("remote control and events are off"), "{log}");
+    without_remote_control(&broker, &setup, &provider).await;
+}
+
+/// A worker whose rights are those of before there was remote control works, and says once what it lacks.
+async fn without_remote_control(broker: &Broker, setup: &Setup, provider: &Provider) {
+    let most = "^(?!celery|reply|.+celery).*$";
+    let args = ["-q", "set_permissions", "-p", "postrider", "postrider-worker", "^$", most, most];
+    let changed = std::process::Command::new("rabbitmqctl").args(args).envs(broker.server.control()).status();
+    assert!(changed.expect("RabbitMQ is installed").success());
+    let done = provider.requests().len();
+
+    let mut worker = setup.start().await;
+    worker.wait_for_line(|line| line.contains("remote control and events are off"), SOON).await;
+    let admin = Amqp::connect(&broker.url("postrider-admin")).await;
+    admin.publish(&setup.queue, &send_sms(&Uuid::new_v4().to_string(), "13800138000", "123456")).await;
+    // The provider refuses each first attempt.
+    provider.wait_for(done + 2, SOON).await;
+
+    worker.sigterm();
+    let Output { status, text } = ended(worker).await;
+    assert!(status.success(), "{text}");
+    assert_eq!(text.matches("remote control and events are off").count(), 1, "{text}");
+    assert_eq!(text.matches("ACCESS_REFUSED").count(), 1, "{text}");
 }
 
 /// Everything that a role is not for, and that a slip in a regular expression would let it do.
@@ -102,7 +134,7 @@ async fn refusals(broker: &Broker, queue: &str) {
     for (user, cannot_publish, cannot_read) in [
         (
             "postrider-api",
-            vec!["", "sms.dead", ladder, "postrider.delay.due", "amq.direct"],
+            vec!["", "sms.dead", ladder, "postrider.delay.due", "amq.direct", "celery.pidbox", "celeryev"],
             vec![queue, "sms.dead", "postrider.probe"],
         ),
         (
@@ -112,10 +144,10 @@ async fn refusals(broker: &Broker, queue: &str) {
         ),
         (
             "postrider-operator",
-            vec!["", "sms.dead", ladder, "amq.direct"],
+            vec!["", "sms.dead", ladder, "amq.direct", "celeryev"],
             vec![queue, "postrider.probe", ladder],
         ),
-        ("postrider-topology", vec!["", "amq.direct"], vec!["another"]),
+        ("postrider-topology", vec!["", "amq.direct", "celery.pidbox", "celeryev"], vec!["another"]),
     ] {
         let rights = Rights::of(&broker.url(user)).await;
         for exchange in cannot_publish {

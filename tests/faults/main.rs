@@ -1,5 +1,6 @@
 //! Servers and workers that are stopped, killed, frozen and started again. Each test starts servers of its own.
 
+mod answers;
 mod canary;
 mod canary_shop;
 mod killed_workers;

@@ -1,10 +1,17 @@
 //! Stock Python Celery on the other side: its calls on our worker, our calls on its worker, and pika alone.
 
 mod calls;
+mod control;
+mod events;
+mod fleet;
+mod flower;
+mod inspect;
+mod mixed;
 mod own_queue;
 mod plain_pika;
 mod python;
 mod python_worker;
+mod results;
 
 use std::time::{Duration, Instant};
 

@@ -39,6 +39,11 @@ pub fn python() -> PathBuf {
     required("POSTRIDER_TEST_PYTHON").into()
 }
 
+/// A Python interpreter with an earlier release of Celery, as `5.2`: `tests/interop/celery-5.2.txt`.
+pub fn old_python(release: &str) -> PathBuf {
+    required(&format!("POSTRIDER_TEST_PYTHON_{}", release.replace('.', "_"))).into()
+}
+
 /// The browser.
 pub fn chromium() -> PathBuf {
     program("POSTRIDER_TEST_CHROMIUM")

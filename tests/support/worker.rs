@@ -39,6 +39,8 @@ struct Queue {
     name: String,
     kind: Option<&'static str>,
     owned: bool,
+    /// Further settings, as TOML writes them.
+    settings: Vec<(&'static str, String)>,
 }
 
 /// What a command printed and how it ended.
@@ -60,7 +62,7 @@ impl Setup {
             tempfile::Builder::new().prefix("worker.").tempdir().expect("the temp folder is writable");
         fs::write(folder.path().join("seal"), KeyRing::generate_line("k1"))
             .expect("the temp folder is writable");
-        let owned = Queue { name: queue.clone(), kind: None, owned: true };
+        let owned = Queue { name: queue.clone(), kind: None, owned: true, settings: Vec::new() };
         let setup = Self {
             queue,
             prefix: prefix.clone(),
@@ -136,6 +138,13 @@ impl Setup {
         self
     }
 
+    /// A setting of the queue, as TOML writes its value.
+    #[must_use]
+    pub fn queue_set(mut self, key: &'static str, toml: &str) -> Self {
+        self.queues[0].settings.push((key, toml.into()));
+        self
+    }
+
     /// A path in the folder of the configuration.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -153,10 +162,13 @@ impl Setup {
         for (key, value) in &self.settings {
             writeln!(toml, "{key} = {value}").expect("a text takes all");
         }
-        for Queue { name, kind, owned } in &self.queues {
+        for Queue { name, kind, owned, settings } in &self.queues {
             writeln!(toml, "[[queues]]\nname = {name:?}\nowned = {owned}").expect("a text takes all");
             if let Some(kind) = kind {
                 writeln!(toml, "type = {kind:?}").expect("a text takes all");
+            }
+            for (key, value) in settings {
+                writeln!(toml, "{key} = {value}").expect("a text takes all");
             }
         }
         toml

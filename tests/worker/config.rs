@@ -19,7 +19,17 @@ async fn a_good_configuration_is_called_so_and_the_manual_is_one() {
     let manual = setup.command(&["config", "default"]).await;
 
     assert_eq!((checked.status.code(), checked.text.as_str()), (Some(0), "the configuration is good"));
-    for section in ["[worker]", "[[queues]]", "[dead]", "[amqp]", "[redis]", "[sms]", "[providers.webhook]"] {
+    for section in [
+        "[worker]",
+        "[[queues]]",
+        "[results]",
+        "[control]",
+        "[dead]",
+        "[amqp]",
+        "[redis]",
+        "[sms]",
+        "[providers.webhook]",
+    ] {
         assert!(manual.text.contains(section), "{section}");
     }
     let file = setup.path("manual.toml");
@@ -72,6 +82,17 @@ async fn a_value_that_cannot_be_used_is_refused_with_its_key() {
         ("worker.concurrency", "0", "worker.concurrency"),
         ("worker.concurrency", "\"many\"", "worker.concurrency"),
         ("worker.drain_timeout", "\"soon\"", "drain_timeout"),
+        ("worker.pool", "\"custom\"", "worker.pool"),
+        ("worker.autoscale", "\"many\"", "worker.autoscale"),
+        ("worker.threads", "0", "worker.threads"),
+        ("worker.prefetch_multiplier", "-1", "worker.prefetch_multiplier"),
+        ("worker.soft_shutdown_timeout", "\"60\"", "soft_shutdown_timeout"),
+        ("results.url", "\"db+postgresql://me:s3cret@host/db\"", "results.url"),
+        ("results.url", "\"redis://[host\"", "results.url"),
+        ("results.expires", "\"1 day of them\"", "expires"),
+        ("results.connections", "0", "results.connections"),
+        ("control.heartbeat", "2", "heartbeat"),
+        ("control.enabled", "\"maybe\"", "control.enabled"),
         ("topology.queue_type", "\"stream\"", "topology.queue_type"),
         ("dead.max_length", "0", "dead"),
         ("log.level", "\"no=such=level\"", "log.level"),
@@ -86,6 +107,7 @@ async fn a_value_that_cannot_be_used_is_refused_with_its_key() {
         let Output { status, text } = Setup::new("bad").set(key, value).command(&["config", "check"]).await;
         assert_eq!(status.code(), Some(78), "{key} = {value}: {text}");
         assert!(text.contains(named), "{key} = {value}: {text}");
+        assert!(!text.contains("s3cret"), "{key}: {text}");
     }
 }
 

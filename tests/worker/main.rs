@@ -1,19 +1,29 @@
 //! The worker through AMQP and its command line: the real binary on the shared servers, and a provider double.
 
 mod acks;
+mod capacity;
 mod celery_messages;
+mod cli;
 mod codes;
 mod config;
+mod control;
 mod dead_letters;
 mod dead_limits;
 mod drain;
 mod duplicates;
+mod eta;
+mod examples;
 mod expiry;
 mod foreign_queue;
 mod keys;
+mod library;
 mod odd_messages;
+mod queues;
 mod redis_policy;
 mod retries;
+mod shared_queue;
+mod signals;
+mod tasks;
 mod topology;
 mod unknown_outcome;
 mod versions;

@@ -5,6 +5,7 @@
 
 pub mod backends;
 pub mod broker;
+pub mod canvas;
 pub mod captchas;
 pub mod celery;
 pub mod clock;
@@ -17,6 +18,9 @@ pub mod notify;
 pub mod phone;
 pub mod producer;
 pub mod redis;
+pub mod remote;
+pub mod results;
+pub mod routes;
 pub mod seal;
 pub mod shutdown;
 pub mod task;

@@ -67,6 +67,7 @@ fn describe() {
         "postrider_dead_letters_dropped_total",
         "Oldest dead letters dropped because the queue was full."
     );
+    counter!("postrider_events_dropped_total", "Task events that found no room on their way to the broker.");
     gauge!("postrider_dead_letters", "Messages in the dead-letter queue when last looked at.");
     counter!(
         "postrider_unclaimed_total",

@@ -26,7 +26,9 @@ pub struct Condition {
     pub status: String,
 }
 
-/// Tells how the process fares until the soft stop, and then that it stops: `stopping` is the last status.
+/// Tells how the process fares until the soft stop, and then that it stops: `stopping` is the last status. A stop that
+/// the program is started anew after is told as a reload, which the next start's first condition that is ready ends: to
+/// the service manager it is one and the same process.
 ///
 /// `look` is asked again and again. The first condition that is ready makes the process ready for the service manager;
 /// it cannot take that back later, so the status alone tells of what comes after.
@@ -39,7 +41,7 @@ where
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
     }
-    let soft = shutdown.soft().clone();
+    let (soft, asked) = (shutdown.soft().clone(), shutdown.clone());
     shutdown.spawn(async move {
         let mut told = Told::default();
         loop {
@@ -53,7 +55,13 @@ where
                 () = tokio::time::sleep(if told.ready { AFTERWARDS } else { UNTIL_READY }) => {}
             }
         }
-        told.send(&[NotifyState::Stopping, NotifyState::Status(stopping)]);
+        // A reload without the time at which it began is not taken for one.
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) if asked.is_restart() => {
+                told.send(&[NotifyState::Reloading, now, NotifyState::Status(stopping)]);
+            }
+            _ => told.send(&[NotifyState::Stopping, NotifyState::Status(stopping)]),
+        }
     });
 }
 

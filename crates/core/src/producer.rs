@@ -1,25 +1,38 @@
-//! Enqueues calls of tasks: the envelope around a payload, and the way into its queue.
+//! Enqueues calls of tasks and workflows of them: the envelopes around the payloads, and the way into their queues.
 
-use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use serde::ser::Error as _;
 use uuid::Uuid;
 
-use crate::broker::message::Value;
-use crate::broker::{Broker, PublishError};
-use crate::celery::{Arguments, TaskHeaders};
+use crate::broker::{Broker, NotPublished, PublishError};
+pub use crate::canvas::Parent;
+use crate::canvas::{Address, Canvas, CanvasError, Dispatcher, Outgoing, Plan, Step, Workflow};
+use crate::celery::{Arguments, Call};
 use crate::clock::Clock;
-use crate::task::{Signature, Task};
+use crate::results::{AsyncResult, ResultError, ResultTree, Results};
+use crate::routes::Routes;
+use crate::task::{CallDefaults, KnownTasks, Signature, Task};
 
 /// The header with the version of a payload. A worker that knows only an older one lets the message wait.
 pub const VERSION_HEADER: &str = "postrider-version";
 /// The version that is written.
 pub const VERSION: i32 = 1;
 
+/// Messages of one workflow that may wait for their confirm at once.
+const AT_ONCE: usize = 64;
+
 /// Enqueues tasks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Producer {
     broker: Broker,
     clock: Clock,
-    origin: String,
+    origin: Arc<str>,
+    results: Results,
+    routes: Arc<Routes>,
+    tasks: Arc<KnownTasks>,
 }
 
 /// Why a task was not enqueued, or may not have been.
@@ -28,37 +41,195 @@ pub enum EnqueueError {
     /// The payload has no JSON form.
     #[error("the payload has no JSON form: {0}")]
     Payload(#[from] serde_json::Error),
+    /// There is nothing in the workflow.
+    #[error("the workflow is empty")]
+    Empty,
+    /// A signature in the workflow cannot be read.
+    #[error(transparent)]
+    Canvas(#[from] CanvasError),
+    /// A chord needs a result store that counts its members.
+    #[error("the result store did not take the chord: {0}")]
+    Results(#[from] ResultError),
     /// The broker did not take it, or did not say.
     #[error(transparent)]
     Publish(#[from] PublishError),
 }
 
+/// What can be enqueued: a task, a [`Signature`] of one, a [`Call`] of a task that only others know, or a workflow.
+pub trait Enqueueable: Step {
+    /// What is to be published for it.
+    fn plan(self, dispatcher: &Dispatcher<'_>) -> Result<Plan, EnqueueError>;
+}
+
 impl Producer {
     /// Enqueues on `broker`; `name` is shown as the tasks' origin.
     pub fn new(broker: Broker, clock: Clock, name: &str) -> Self {
-        Self { broker, clock, origin: format!("{name}@{}", std::process::id()) }
+        Self {
+            broker,
+            clock,
+            origin: format!("{name}@{}", std::process::id()).into(),
+            results: Results::default(),
+            routes: Arc::default(),
+            tasks: Arc::default(),
+        }
     }
 
-    /// Enqueues a call and waits until the broker has it. Returns the task id.
-    pub async fn enqueue<T: Task>(&self, call: impl Into<Signature<T>>) -> Result<String, EnqueueError> {
-        let Signature { payload, id, queue, countdown, expires } = call.into();
-        let id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
-        let eta: Option<Timestamp> = countdown.and_then(|delay| self.clock.now().checked_add(delay).ok());
-        let headers = TaskHeaders { task: T::NAME.into(), id: id.clone(), retries: 0, eta, expires };
-        let arguments = Arguments::of(&payload)?;
-        // What tools show as the arguments: for sensitive tasks that there are some.
-        let (args, kwargs) = if T::SENSITIVE {
-            ("('***',)".to_owned(), "{'***': '***'}".to_owned())
-        } else {
-            (serde_json::to_string(&arguments.args)?, serde_json::to_string(&arguments.kwargs)?)
-        };
-        let mut message = headers.write(&self.origin, Some((&args, &kwargs)), arguments.write());
-        message.headers.insert(VERSION_HEADER.into(), Value::I32(VERSION));
-        let queue = queue.as_deref().unwrap_or(T::QUEUE);
-        match countdown {
-            Some(delay) => self.broker.publish_after(queue, delay, message).await?,
-            None => self.broker.publish(queue, message).await?,
+    /// The same that asks this store for results. Chords need it.
+    #[must_use]
+    pub fn with_results(mut self, results: Results) -> Self {
+        self.results = results;
+        self
+    }
+
+    /// The same with queues for tasks by their names.
+    #[must_use]
+    pub fn with_routes(mut self, routes: Arc<Routes>) -> Self {
+        self.routes = routes;
+        self
+    }
+
+    /// The same that knows the types of these tasks, for calls that name them only.
+    #[must_use]
+    pub fn with_tasks(mut self, tasks: Arc<KnownTasks>) -> Self {
+        self.tasks = tasks;
+        self
+    }
+
+    /// Enqueues a call or a workflow and waits until the broker has it. Returns the id that its result is asked for by:
+    /// of a task its own, of a chain its last step's, of a chord its body's, of a group the group's.
+    pub async fn enqueue(&self, call: impl Enqueueable) -> Result<String, EnqueueError> {
+        self.enqueue_plan(call.plan(&self.dispatcher(None))).await
+    }
+
+    /// The same for a task that calls others: they have it for their parent and share its root.
+    pub async fn enqueue_for(
+        &self,
+        parent: Parent<'_>,
+        call: impl Enqueueable,
+    ) -> Result<String, EnqueueError> {
+        self.enqueue_plan(call.plan(&self.dispatcher(Some(parent)))).await
+    }
+
+    /// The same, and returns all that was called with it: what a Celery task returns that returns an `AsyncResult`.
+    pub async fn enqueue_whole_for(
+        &self,
+        parent: Parent<'_>,
+        call: impl Enqueueable,
+    ) -> Result<ResultTree, EnqueueError> {
+        let plan = call.plan(&self.dispatcher(Some(parent)))?;
+        let whole = plan.results.last().cloned().ok_or(EnqueueError::Empty)?;
+        self.carry_out(&plan).boxed().await?;
+        Ok(whole)
+    }
+
+    /// The same as [`Producer::enqueue`], to wait for the result.
+    pub async fn call(&self, call: impl Enqueueable) -> Result<AsyncResult, EnqueueError> {
+        // An answer that comes before anybody listens for it would be lost.
+        self.results.listening().await;
+        Ok(self.results.of(self.enqueue(call).await?))
+    }
+
+    /// What makes the messages, for who publishes them by hand.
+    pub fn dispatcher<'a>(&'a self, parent: Option<Parent<'a>>) -> Dispatcher<'a> {
+        Dispatcher {
+            origin: &self.origin,
+            now: self.clock.now(),
+            parent,
+            reply_to: self.results.reply_to(),
+            routes: &self.routes,
+            tasks: &self.tasks,
+            ids: &|| Uuid::new_v4().to_string(),
         }
+    }
+
+    /// Does what a plan says: the result store hears of its chords, then its messages are published. May be done again
+    /// when it failed; what was published before is then published twice, under the same ids.
+    pub async fn carry_out(&self, plan: &Plan) -> Result<(), EnqueueError> {
+        for header in &plan.headers {
+            self.results.save_group(header).await?;
+        }
+        for (group, size) in &plan.chords {
+            self.results.set_chord_size(group, *size).await?;
+        }
+        if let [only] = &plan.outgoing[..] {
+            return Ok(self.publish(only).await?);
+        }
+        // A list, not the iterator: a caller could not see that the future of a borrowing stream may be sent.
+        let publishing: Vec<_> =
+            plan.outgoing.iter().map(|outgoing| self.publish(outgoing).boxed()).collect();
+        Ok(stream::iter(publishing).buffered(AT_ONCE).try_collect().await?)
+    }
+
+    /// Publishes one message of a plan. A queue that is missing is made, as Celery's producers make it
+    /// (`task_create_missing_queues`): nobody else may know its name yet.
+    pub async fn publish(&self, outgoing: &Outgoing) -> Result<(), PublishError> {
+        let ended = self.send(outgoing).await;
+        match (&ended, &outgoing.address) {
+            (Err(PublishError::NotPublished(NotPublished::Returned(_))), Address::Queue(queue))
+                if self.broker.create(queue).await =>
+            {
+                self.send(outgoing).await
+            }
+            _ => ended,
+        }
+    }
+
+    async fn send(&self, outgoing: &Outgoing) -> Result<(), PublishError> {
+        let Outgoing { address, delay, message, .. } = outgoing;
+        match address {
+            Address::Queue(queue) if *delay > Duration::ZERO => {
+                self.broker.publish_after(queue, *delay, message).await
+            }
+            Address::Queue(queue) => self.broker.publish(queue, message).await,
+            // Who takes it from there waits for its `eta`: the delay ladder leads to queues only.
+            Address::Exchange { exchange, key } => self.broker.publish_to(exchange, key, message).await,
+        }
+    }
+
+    async fn enqueue_plan(&self, plan: Result<Plan, EnqueueError>) -> Result<String, EnqueueError> {
+        let plan = plan?;
+        let id = plan.id().ok_or(EnqueueError::Empty)?.to_owned();
+        // Boxed: the futures of a store are deep, and callers nest this one in their own.
+        self.carry_out(&plan).boxed().await?;
         Ok(id)
     }
 }
+
+impl<T: Task> Enqueueable for T {
+    fn plan(self, dispatcher: &Dispatcher<'_>) -> Result<Plan, EnqueueError> {
+        Signature::new(self).plan(dispatcher)
+    }
+}
+
+impl<T: Task> Enqueueable for Signature<T> {
+    fn plan(self, dispatcher: &Dispatcher<'_>) -> Result<Plan, EnqueueError> {
+        if let Some(broken) = self.broken {
+            return Err(serde_json::Error::custom(broken).into());
+        }
+        let arguments = Arguments::of(&self.payload)?;
+        let known = CallDefaults::of::<T>();
+        Ok(Plan::of(dispatcher.outgoing(T::NAME, &arguments, self.options, Some(&known))))
+    }
+}
+
+impl Enqueueable for Call {
+    fn plan(self, dispatcher: &Dispatcher<'_>) -> Result<Plan, EnqueueError> {
+        Ok(dispatcher.plan(Canvas::try_from(self)?))
+    }
+}
+
+impl Enqueueable for Canvas {
+    fn plan(self, dispatcher: &Dispatcher<'_>) -> Result<Plan, EnqueueError> {
+        Ok(dispatcher.plan(self))
+    }
+}
+
+impl Enqueueable for Workflow {
+    fn plan(self, dispatcher: &Dispatcher<'_>) -> Result<Plan, EnqueueError> {
+        Ok(dispatcher.plan(self.into_canvas()?))
+    }
+}
+
+#[cfg(test)]
+#[path = "producer_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! Redis: a few shared, multiplexed connections, scripts, key names, and the check that nothing is evicted.
 //!
-//! A checkout from the pool costs two commands of its own, so connections are taken out of it and shared: each [`lane`]
+//! A checkout from the pool costs two commands of its own, so connections are taken out of it and shared: each lane
 //! is one connection that any number of requests use at once, replaced through the pool when it breaks.
 
 mod arg;

@@ -4,6 +4,8 @@
 //! so that a drain can wait for all of them.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +17,7 @@ use tokio_util::task::TaskTracker;
 pub struct Shutdown {
     soft: CancellationToken,
     hard: CancellationToken,
+    restarts: Arc<AtomicBool>,
     tracker: TaskTracker,
 }
 
@@ -43,6 +46,22 @@ impl Shutdown {
     pub fn stop_now(&self) {
         self.soft.cancel();
         self.hard.cancel();
+    }
+
+    /// Asks for the soft stop, and for the same program to be started anew in this process's place.
+    pub fn restart(&self) {
+        self.restarts.store(true, Ordering::SeqCst);
+        self.soft.cancel();
+    }
+
+    /// Whether the program is to be started anew after the stop.
+    pub fn is_restart(&self) -> bool {
+        self.restarts.load(Ordering::SeqCst)
+    }
+
+    /// What was asked for is a stop after all: nothing is started anew.
+    pub fn forget_restart(&self) {
+        self.restarts.store(false, Ordering::SeqCst);
     }
 
     /// Runs a task that the drain waits for.

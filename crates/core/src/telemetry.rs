@@ -1,11 +1,15 @@
 //! Log lines: where they go, in which form, from which level on.
 //!
-//! Lines go to standard error, so that a command's answer on standard output stays clean. No line holds a code, a whole
+//! Lines go to standard error, so that a command's answer on standard output stays clean, or to a file. No line holds a code, a whole
 //! number or a key; the types that carry them print stars.
 
+use std::fs::OpenOptions;
 use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Mutex;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{ConfigError, LogFormat, LogSection};
 
@@ -14,12 +18,26 @@ pub fn check(section: &LogSection) -> Result<(), ConfigError> {
     filter(&section.level).map(|_| ())
 }
 
-/// Starts logging. Call it once a process.
+/// Starts logging to standard error. Call it once a process.
 pub fn init(section: &LogSection) -> Result<(), ConfigError> {
+    start(section, std::io::stderr, std::io::stderr().is_terminal())
+}
+
+/// Starts logging to a file, at its end. Call it once a process.
+pub fn init_into(section: &LogSection, path: &Path) -> Result<(), ConfigError> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let file = file.map_err(|error| ConfigError::File { path: path.into(), reason: error.to_string() })?;
+    start(section, Mutex::new(file), false)
+}
+
+fn start<W>(section: &LogSection, writer: W, colours: bool) -> Result<(), ConfigError>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
     let filter = filter(&section.level)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let started = match section.format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Text => lines.with_ansi(colours).with_target(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
     };
     started.map_err(|error| ConfigError::key("log", error.to_string()))?;

@@ -18,7 +18,7 @@ use postrider_core::codes::Codes;
 use postrider_core::phone::PhoneNumber;
 use postrider_core::redis::StoreError;
 use postrider_core::seal::KeyRing;
-use postrider_core::task::{Context, Reason, TaskError};
+use postrider_core::task::{Context, Reason, Retry, TaskError};
 use postrider_core::verification::{DeliveryState, VerificationId};
 
 use crate::providers::{Class, Failure, Outcome, Provider, SendRequest};
@@ -113,10 +113,11 @@ impl Services {
         turn: &Turn,
         context: &Context,
     ) -> (Finish, Option<DeliveryState>, Result<(), TaskError>) {
-        let retry = |failure: &Failure| TaskError::Retry {
-            reason: ending(reason_of(failure), turn.not_after),
+        let retry = |failure: &Failure| {
             // A wait beyond the code's life would leave the verification at `queued` long after it has run out.
-            after: failure.retry_after.map(|wait| wait.min(left(turn, context) + Duration::from_secs(1))),
+            let wait = failure.retry_after.map(|wait| wait.min(left(turn, context) + Duration::from_secs(1)));
+            let retry = wait.map_or_else(Retry::by_policy, Retry::after);
+            TaskError::from(retry.because(ending(reason_of(failure), turn.not_after)))
         };
         match outcome {
             Outcome::Accepted(_) => (Finish::Sent, Some(DeliveryState::Sent), Ok(())),

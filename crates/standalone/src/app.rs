@@ -78,32 +78,23 @@ pub(crate) async fn run(listen: SocketAddr, level: String) -> Result<(), Failure
     let listener = bind(listen, &Apps::open())?;
     let address = listener.local_addr().map_err(|error| Failure::Other(error.to_string()))?;
 
-    let worker = Worker {
-        registry: handlers::registry(),
-        services: Arc::new(SmsServices {
-            provider: Arc::new(outbox.clone()),
-            records: SendRecords::Memory(MemoryRecords::new(clock.clone())),
-            codes: backends.codes.clone(),
-            keys: keys.seal.clone(),
-            policy: SendPolicy {
-                resend: false,
-                lease: Duration::from_secs(15),
-                window: settings.codes()?.ttl,
-            },
-        }),
-        broker: backends.broker.clone(),
-        keys: Some(keys.seal.clone()),
-        options: Options {
-            name: "postrider".into(),
-            queues: vec![WorkQueue { name: QUEUE.into(), owned: true, returns: false }],
-            concurrency: 100,
-            prefetch: None,
-            retry_jitter: false,
-            drain_timeout: Duration::from_secs(5),
-            dead_max_length: DEAD_LETTERS.into(),
-        },
-        clock: clock.clone(),
+    let sms_services = Arc::new(SmsServices {
+        provider: Arc::new(outbox.clone()),
+        records: SendRecords::Memory(MemoryRecords::new(clock.clone())),
+        codes: backends.codes.clone(),
+        keys: keys.seal.clone(),
+        policy: SendPolicy { resend: false, lease: Duration::from_secs(15), window: settings.codes()?.ttl },
+    });
+    let options = Options {
+        queues: vec![WorkQueue { name: QUEUE.into(), owned: true, returns: false }],
+        concurrency: 100,
+        drain_timeout: Duration::from_secs(5),
+        dead_max_length: DEAD_LETTERS.into(),
+        ..Options::default()
     };
+    let worker = Worker::new(handlers::registry(), sms_services, backends.broker.clone(), options)
+        .map_err(|error| Failure::Other(error.to_string()))?
+        .keys(keys.seal.clone());
     let apps = Apps::open();
     let rules = settings.shop(&apps)?;
     let shop = rules.map(|rules| Shop::new(rules, &backends, &clock, &shutdown)).transpose()?.map(Arc::new);

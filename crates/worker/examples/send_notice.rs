@@ -62,35 +62,28 @@ impl Sms {
     }
 }
 
+// Seen by the test that runs it.
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (clock, shutdown) = (Clock::System, Shutdown::new());
+pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let shutdown = Shutdown::new();
     let memory = MemoryBroker::new(&shutdown);
     memory.declare(SendNotice::QUEUE, None);
     let broker = Broker::Memory(memory);
 
-    let producer = Producer::new(broker.clone(), clock.clone(), "example");
+    let producer = Producer::new(broker.clone(), Clock::System, "example");
     let notice =
         SendNotice { to: "+8613800138000".to_owned().try_into()?, text: "your parcel is here".into() };
     producer.enqueue(notice.countdown(Duration::from_secs(1))).await?;
 
     let services = Arc::new(Services::default());
-    let worker = Worker {
-        registry: Registry::new().register::<SendNotice>(),
-        services: Arc::clone(&services),
-        broker,
-        keys: None,
-        options: Options {
-            name: "example".into(),
-            queues: vec![WorkQueue { name: SendNotice::QUEUE.into(), owned: true, returns: false }],
-            concurrency: 10,
-            prefetch: None,
-            retry_jitter: false,
-            drain_timeout: Duration::from_secs(5),
-            dead_max_length: 1000,
-        },
-        clock,
+    let options = Options {
+        name: "example".into(),
+        queues: vec![WorkQueue { name: SendNotice::QUEUE.into(), owned: true, returns: false }],
+        concurrency: 10,
+        ..Options::default()
     };
+    let registry = Registry::new().register::<SendNotice>();
+    let worker = Worker::new(registry, Arc::clone(&services), broker, options)?;
     let stop = shutdown.clone();
     tokio::join!(worker.run(&shutdown), async move {
         services.sms.sent.notified().await;

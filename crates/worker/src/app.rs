@@ -1,129 +1,153 @@
-//! The engine's wiring: consume, run in the pool, drain when asked to stop.
+//! The engine's wiring: consume, run in the pool, take part in remote control, drain when asked to stop.
+
+mod assembly;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use postrider_core::broker::{Broker, Consumer, Liveness, Subscription};
-use postrider_core::clock::Clock;
+use postrider_core::broker::{Broker, Liveness};
+use postrider_core::results::{ResultOptions, Results};
 use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
-use postrider_core::task::Registry;
+use postrider_core::task::{LimitError, Registry};
 use tokio_util::sync::CancellationToken;
 
-use crate::execute::Executor;
-use crate::pool::Pool;
-use crate::settle::Settler;
+use crate::control::{self, Prepared};
+use crate::limits::Limits;
+use crate::observer::{Observer, Tracker};
+use crate::options::GIVE_UP;
+pub(crate) use crate::options::{Options, WorkQueue};
+use crate::rate_limit::{Rate, RateError, RateLimits};
+use crate::revoked::StateFileError;
 use crate::sources::Sources;
-
-/// How long the tasks have to give up after the hard stop.
-const GIVE_UP: Duration = Duration::from_secs(5);
-
-/// A queue that a worker consumes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkQueue {
-    /// Its name.
-    pub name: String,
-    /// Whether it is ours. On another program's queue, tasks that are not registered here are forwarded to
-    /// `<queue>.unclaimed`, and nothing is declared but what is missing.
-    pub owned: bool,
-    /// Whether the broker gives up messages to `<queue>.returned`, as it does for our quorum queues. They are taken from
-    /// there, counted or sealed into the dead-letter queue.
-    pub returns: bool,
-}
-
-/// How a worker works.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Its node name, as `w1@host`.
-    pub name: String,
-    /// What it consumes from.
-    pub queues: Vec<WorkQueue>,
-    /// How many tasks run at once.
-    pub concurrency: usize,
-    /// How many messages the broker hands out ahead, a queue; by default the concurrency and an eighth of it, so that a
-    /// place need not wait until an ack has gone to the broker and the next message has come back.
-    pub prefetch: Option<u16>,
-    /// Draws every wait before a retry evenly between zero and the policy's, as Celery's `retry_jitter` does; a task's
-    /// own policy may ask for it too.
-    pub retry_jitter: bool,
-    /// How long running tasks may go on after the soft stop.
-    pub drain_timeout: Duration,
-    /// How many messages the dead-letter queue keeps; counts what it drops.
-    pub dead_max_length: u64,
-}
-
-impl Options {
-    /// The longest that a stop takes: the drain, what was given up, and the connections.
-    pub fn stops_within(&self) -> Duration {
-        self.drain_timeout + GIVE_UP + GIVE_UP
-    }
-}
 
 /// A worker: tasks, the services they share, and a broker to consume from.
 pub struct Worker<S> {
-    /// What it can run.
-    pub registry: Registry<S>,
-    /// What the tasks share.
-    pub services: Arc<S>,
-    /// Where the messages come from and go on to.
-    pub broker: Broker,
-    /// Seals dead letters; without keys they are kept as they came.
-    pub keys: Option<KeyRing>,
-    /// How it works.
-    pub options: Options,
-    /// The time.
-    pub clock: Clock,
+    registry: Registry<S>,
+    services: Arc<S>,
+    broker: Broker,
+    options: Options,
+    keys: Option<KeyRing>,
+    results: Results,
+    result_options: ResultOptions,
+    rates: Arc<RateLimits>,
+    limits: Arc<Limits>,
+    observer: Observer,
+    prepared: Prepared,
+}
+
+/// Why a worker cannot be made of these tasks and options.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// A task may run for too long.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// A task's rate limit cannot be read.
+    #[error("the rate limit {rate:?} of the task {task} cannot be read: {error}")]
+    Rate {
+        /// The task's name.
+        task: &'static str,
+        /// What it says.
+        rate: &'static str,
+        /// What is wrong with it.
+        error: RateError,
+    },
+    /// The file with what is revoked cannot be used.
+    #[error(transparent)]
+    StateFile(#[from] StateFileError),
 }
 
 impl<S: Send + Sync + 'static> Worker<S> {
-    /// Works until the soft stop, then finishes what runs. `false` when the drain took too long and tasks had to be
-    /// given back.
+    /// A worker that runs these tasks with these services. It keeps no results, and dead letters as they came.
+    pub fn new(
+        registry: Registry<S>,
+        services: Arc<S>,
+        broker: Broker,
+        options: Options,
+    ) -> Result<Self, WorkerError> {
+        let consumer_timeout = options.intake.consumer_timeout;
+        registry.check(consumer_timeout)?;
+        let registry = registry.with_builtins();
+        let rates = RateLimits::default();
+        for task in registry.tasks() {
+            if let Some(rate) = task.options().rate_limit {
+                let read = Rate::parse(rate);
+                let read = read.map_err(|error| WorkerError::Rate { task: task.name(), rate, error })?;
+                rates.set(task.name(), read);
+            }
+        }
+        let (observer, prepared) =
+            control::prepare(&options.name, &options.control, &registry.names(), &options.clock)?;
+        Ok(Self {
+            limits: Arc::new(Limits::new(options.time_limits, consumer_timeout)),
+            registry,
+            services,
+            broker,
+            options,
+            keys: None,
+            results: Results::None,
+            result_options: ResultOptions::default(),
+            rates: Arc::new(rates),
+            observer,
+            prepared,
+        })
+    }
+
+    /// Seals dead letters with these keys.
+    #[must_use]
+    pub fn keys(self, keys: KeyRing) -> Self {
+        Self { keys: Some(keys), ..self }
+    }
+
+    /// Stores results there.
+    #[must_use]
+    pub fn results(self, results: Results, result_options: ResultOptions) -> Self {
+        Self { results, result_options, ..self }
+    }
+
+    /// What is here now.
+    pub(crate) fn tracker(&self) -> Tracker {
+        self.observer.tracker.clone()
+    }
+
+    /// How it works.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Works until the soft stop, then finishes what runs. `false` when it should not have stopped, or not so: the drain
+    /// took too long and tasks had to be given back, the consumer ended by itself, or too many threads are stuck.
     pub async fn run(self, shutdown: &Shutdown) -> bool {
         self.run_watched(shutdown, |_| ()).await
     }
 
     /// The same, and hands out what tells whether the broker sends it messages.
     pub async fn run_watched(self, shutdown: &Shutdown, watch: impl FnOnce(Liveness)) -> bool {
-        let Self { registry, services, broker, keys, options, clock } = self;
         tracing::info!(
-            worker.name = %options.name, concurrency = options.concurrency, tasks = %registry.names().join(","),
+            worker.name = %self.options.name,
+            concurrency = self.options.concurrency,
+            tasks = %self.registry.names().join(","),
             "worker starts"
         );
-        let executor = Arc::new(Executor {
-            registry: Arc::new(registry),
-            services,
-            settler: Settler {
-                broker: broker.clone(),
-                shutdown: shutdown.clone(),
-                keys,
-                dead_max_length: options.dead_max_length,
-                worker: options.name.clone(),
-                clock: clock.clone(),
-            },
-            clock,
-            shutdown: shutdown.clone(),
-            jitter: options.retry_jitter,
-            sources: Sources::new(options.queues),
-        });
-        let prefetch = options.prefetch.unwrap_or_else(|| {
-            u16::try_from(options.concurrency + options.concurrency / 8).unwrap_or(u16::MAX)
-        });
-        let subscriptions =
-            executor.sources.names().map(|queue| Subscription { queue: queue.into(), prefetch });
-        let subscriptions = subscriptions.collect();
-        let consumer = broker.consume(subscriptions, shutdown);
-        watch(consumer.liveness());
-        let pool = Arc::new(Pool::new(options.concurrency));
-        let (opening, stop) = (Arc::clone(&pool), shutdown.soft().clone());
-        shutdown.spawn(async move {
-            stop.run_until_cancelled(opening.open()).await;
-        });
+        let (broker, drain_timeout) = (self.broker.clone(), self.options.drain_timeout);
+        let worn = CancellationToken::new();
+        stop_when_worn(&worn, shutdown);
+        let sources = Sources::new(self.options.queues.clone());
+        let intake = self.intake(&sources, shutdown);
+        watch(intake.liveness());
+        let pool = Arc::clone(&intake.pool);
+        let levers = self.levers(&intake, shutdown);
+        let (prepared, executor) = self.executor(sources, shutdown, &worn);
+        let control = prepared.attend(&broker, Arc::new(levers), shutdown);
+        let executor = Arc::new(executor);
         // On the runtime's own threads: a caller's `block_on` is another one, to wake it costs more than a small task.
         #[expect(
             clippy::disallowed_methods,
             reason = "it ends with the soft stop and is waited for right here"
         )]
-        let taking_in = tokio::spawn(take_in(consumer, Arc::clone(&pool), executor, shutdown.soft().clone()));
+        let taking_in = tokio::spawn(intake.run(shutdown.soft().clone(), move |delivery| {
+            let executor = Arc::clone(&executor);
+            async move { executor.execute(delivery).await }
+        }));
         let (mut consumer, gave_up) = taking_in.await.expect("it does not panic and is not aborted");
         consumer.cancel().await;
         tracing::info!(
@@ -134,46 +158,32 @@ impl<S: Send + Sync + 'static> Worker<S> {
             // First, because tasks that are given back leave the pool empty too.
             biased;
             () = shutdown.hard().cancelled() => false,
-            drained = pool.drained(options.drain_timeout) => drained,
+            drained = pool.drained(drain_timeout) => drained,
         };
         if !drained {
             tracing::warn!(running = pool.running(), "worker gives running tasks back to their queues");
             shutdown.stop_now();
             pool.drained(GIVE_UP).await;
         }
+        control.close();
         consumer.close();
         broker.close();
         shutdown.drained(GIVE_UP).await;
         tracing::info!("worker has stopped");
-        drained && !gave_up
+        drained && !gave_up && !worn.is_cancelled()
     }
 }
 
-/// Runs what arrives until the soft stop. Gives the consumer back, and whether it ended by itself.
-async fn take_in<S: Send + Sync + 'static>(
-    mut consumer: Consumer,
-    pool: Arc<Pool>,
-    executor: Arc<Executor<S>>,
-    stop: CancellationToken,
-) -> (Consumer, bool) {
-    // Each wait looks at the stop last: a place or a message that is there costs no registration with it.
-    while !stop.is_cancelled() {
-        let place = tokio::select! {
-            biased;
-            place = pool.place() => place,
-            () = stop.cancelled() => break,
-        };
-        let delivery = tokio::select! {
-            biased;
-            delivery = consumer.next() => delivery,
-            () = stop.cancelled() => break,
-        };
-        let Some(delivery) = delivery else {
-            tracing::error!("the consumer has ended by itself");
-            return (consumer, true);
-        };
-        let executor = Arc::clone(&executor);
-        pool.run(place, async move { executor.execute(delivery).await });
-    }
-    (consumer, false)
+/// Too many threads are stuck: what runs is finished, and another process is to take this one's place.
+fn stop_when_worn(worn: &CancellationToken, shutdown: &Shutdown) {
+    let (worn, stopping) = (worn.clone(), shutdown.clone());
+    shutdown.spawn(async move {
+        tokio::select! {
+            () = worn.cancelled() => {
+                tracing::error!("worker ends: too many blocking tasks cannot be stopped");
+                stopping.restart();
+            }
+            () = stopping.soft().cancelled() => {}
+        }
+    });
 }

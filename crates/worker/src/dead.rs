@@ -6,7 +6,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use postrider_core::broker::Delivery;
 use postrider_core::broker::message::{Message, Properties, Table, Value};
 use postrider_core::celery::{TaskHeaders, format_instant};
 use postrider_core::seal::{KeyRing, OpenError};
@@ -77,16 +76,16 @@ struct Original {
 
 /// Wraps a message for the dead-letter queue.
 pub(crate) fn letter(
-    delivery: &Delivery,
+    message: &Message,
     burial: &Burial<'_>,
     reason: &Reason,
     keys: Option<&KeyRing>,
     worker: &str,
 ) -> Message {
     let original = Original {
-        properties: delivery.message.properties.clone(),
-        headers: delivery.message.headers.clone(),
-        body: STANDARD.encode(&delivery.message.body),
+        properties: message.properties.clone(),
+        headers: message.headers.clone(),
+        body: STANDARD.encode(&message.body),
     };
     let plain = serde_json::to_vec(&original).expect("texts, numbers and lists are JSON");
     let (kind, body) = match keys {
@@ -95,7 +94,7 @@ pub(crate) fn letter(
     };
     let text = |text: &str| Value::Str(text.to_owned());
     // Where one header cannot be read, the others still say which message it is.
-    let plainly = |name: &str| text(&clipped(delivery.message.header(name).unwrap_or_default()));
+    let plainly = |name: &str| text(&clipped(message.header(name).unwrap_or_default()));
     let expires = burial.headers.and_then(|headers| headers.expires);
     let not_after = reason.not_after.or(expires).map_or(Value::Void, |at| text(&format_instant(at)));
     let headers = [

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postrider_core::celery::{HeaderError, TaskHeaders};
-use postrider_core::task::{Reason, RetryPolicy, TaskError};
+use postrider_core::celery::{Arguments, Call, HeaderError, TaskHeaders};
+use postrider_core::task::{AutoRetry, Reason, Retry, RetryPolicy, TaskError};
+use serde_json::Value;
 
 /// How long a message waits whose payload is newer than this worker, before it is looked at again.
 const NEWER_WAIT: Duration = Duration::from_secs(10);
@@ -16,6 +17,7 @@ const NEWER_LIMIT: Duration = Duration::from_hours(24);
 const LADDER_FROM: Duration = Duration::from_secs(1);
 
 /// What is known about a message when it arrives, before its body is read.
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival<'a> {
     pub headers: &'a Result<TaskHeaders, HeaderError>,
@@ -25,18 +27,22 @@ pub(crate) struct Arrival<'a> {
     pub owned: bool,
     /// Whether the payload's version is above what this worker reads.
     pub newer: bool,
+    /// Whether it was revoked by remote control.
+    pub revoked: bool,
     /// When a newer payload was first put off, if it was.
     pub waiting_since: Option<Timestamp>,
     pub now: Timestamp,
 }
 
 /// What is done with a message that arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum OnArrival {
     /// Run it, after this short wait.
     Run(Duration),
     /// Its end of life has passed: tell the task, then ack.
     Expire,
+    /// It was revoked: ack.
+    Revoke,
     /// It comes back after this wait, its retries unchanged.
     Postpone(Duration),
     /// It comes back after a wait because this worker is too old for it.
@@ -48,30 +54,35 @@ pub(crate) enum OnArrival {
 }
 
 /// What is done with a message after its run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum AfterRun {
     /// Done, in one of the ways that end here.
     Done(Ended),
-    /// Again after this wait, as this many-th retry.
-    Retry { delay: Duration, retries: u32, reason: Reason },
+    /// Again after this wait, as this many-th retry, perhaps with other arguments.
+    Retry { delay: Duration, retries: u32, reason: Reason, arguments: Option<Box<Arguments>> },
     /// Again after this wait, its retries unchanged.
     Postpone(Duration),
-    /// To the dead-letter queue.
-    Bury(Reason),
+    /// It has failed.
+    Fail(Reason),
+    /// The task refused it: back to its queue, or to the dead-letter queue.
+    Reject { reason: Reason, requeue: bool },
+    /// Another call takes its place.
+    Replace(Box<Call>),
     /// Back to its queue at once.
     Requeue,
 }
 
 /// How a task ended that is acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ended {
-    Succeeded,
+    Succeeded(Value),
     Expired,
+    Ignored,
     Unknown(Reason),
 }
 
 pub(crate) fn on_arrival(arrival: &Arrival<'_>) -> OnArrival {
-    let Arrival { headers, registered, owned, newer, waiting_since, now } = arrival;
+    let Arrival { headers, registered, owned, newer, revoked, waiting_since, now } = arrival;
     let headers = match headers {
         Ok(headers) => headers,
         // On a queue of another program, what we cannot read may be what it can.
@@ -87,6 +98,9 @@ pub(crate) fn on_arrival(arrival: &Arrival<'_>) -> OnArrival {
     }
     if headers.expires.is_some_and(|expires| expires <= *now) {
         return OnArrival::Expire;
+    }
+    if *revoked {
+        return OnArrival::Revoke;
     }
     if *newer {
         let waited = waiting_since.map_or(Duration::ZERO, |since| between(since, *now));
@@ -105,24 +119,28 @@ pub(crate) fn on_arrival(arrival: &Arrival<'_>) -> OnArrival {
     }
 }
 
-/// Decides after a run. `drawn` is a random number in 0..=1 000 000 for the retry's jitter.
+/// Decides after a run. `draw` gives a random number in 0..=1 000 000 for a retry's jitter.
 pub(crate) fn after_run(
-    result: Result<(), TaskError>,
+    result: Result<Value, TaskError>,
     retries: u32,
-    policy: RetryPolicy,
-    drawn: u32,
+    (policy, autoretry): (RetryPolicy, AutoRetry),
+    draw: impl FnOnce() -> u32,
 ) -> AfterRun {
+    let retry = |mut retry: Retry| {
+        let arguments = retry.arguments.take();
+        match retry.decide(policy, retries, Some(draw())) {
+            Ok((delay, reason)) => AfterRun::Retry { delay, retries: retries + 1, reason, arguments },
+            Err(reason) => AfterRun::Fail(reason),
+        }
+    };
     match result {
-        Ok(()) => AfterRun::Done(Ended::Succeeded),
-        Err(TaskError::Retry { reason, after }) if retries < policy.retries() => {
-            let delay = after.unwrap_or_else(|| policy.delay(retries, Some(drawn)));
-            AfterRun::Retry { delay, retries: retries + 1, reason }
-        }
-        Err(TaskError::Retry { reason, .. }) => {
-            let detail = format!("{} after {} retries", reason.detail, policy.retries());
-            AfterRun::Bury(Reason { code: format!("exhausted:{}", reason.code), detail, ..reason })
-        }
-        Err(TaskError::Fail(reason)) => AfterRun::Bury(reason),
+        Ok(value) => AfterRun::Done(Ended::Succeeded(value)),
+        Err(TaskError::Retry(asked)) => retry(*asked),
+        Err(TaskError::Raised(reason)) if autoretry.takes(&reason) => retry(Retry::backoff().because(reason)),
+        Err(TaskError::Raised(reason) | TaskError::Fail(reason)) => AfterRun::Fail(reason),
+        Err(TaskError::Reject { reason, requeue }) => AfterRun::Reject { reason, requeue },
+        Err(TaskError::Ignore) => AfterRun::Done(Ended::Ignored),
+        Err(TaskError::Replace(call)) => AfterRun::Replace(call),
         Err(TaskError::Snooze(delay)) => AfterRun::Postpone(delay),
         Err(TaskError::Unknown(reason)) => AfterRun::Done(Ended::Unknown(reason)),
         Err(TaskError::Expired) => AfterRun::Done(Ended::Expired),
@@ -156,6 +174,7 @@ mod tests {
             registered: true,
             owned: true,
             newer: false,
+            revoked: false,
             waiting_since: None,
             now: "2030-01-01T00:00:00Z".parse().unwrap(),
         }
@@ -202,16 +221,31 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_may_pass_is_retried_three_times_after_3_6_and_12_seconds_and_then_buried() {
-        let policy = RetryPolicy::exponential(Duration::from_secs(3)).max_retries(3);
+    fn what_was_revoked_ends_unless_it_is_too_late_anyway() {
+        let (endless, ended) = (headers(None, None), headers(None, Some("2029-12-31T00:00:00Z")));
+        let on = |headers| on_arrival(&Arrival { revoked: true, ..arrival(headers) });
+
+        assert_eq!(on(&endless), OnArrival::Revoke);
+        assert_eq!(on(&ended), OnArrival::Expire);
+    }
+
+    const POLICY: RetryPolicy = RetryPolicy::exponential(Duration::from_secs(3)).max_retries(3);
+
+    fn after(error: TaskError) -> AfterRun {
+        after_run(Err(error), 0, (POLICY, AutoRetry::All), || 0)
+    }
+
+    #[test]
+    fn an_error_that_may_pass_is_retried_three_times_after_3_6_and_12_seconds_and_then_it_has_failed() {
         let mut waits = Vec::new();
         for retries in 0.. {
-            match after_run(Err(TaskError::retry("down", "it is down")), retries, policy, 0) {
+            let error = Err(TaskError::retry("down", "it is down"));
+            match after_run(error, retries, (POLICY, AutoRetry::All), || 0) {
                 AfterRun::Retry { delay, retries: next, .. } => {
                     assert_eq!(next, retries + 1);
                     waits.push(delay.as_secs());
                 }
-                AfterRun::Bury(reason) => {
+                AfterRun::Fail(reason) => {
                     assert_eq!(reason.code, "exhausted:down");
                     break;
                 }
@@ -222,20 +256,33 @@ mod tests {
     }
 
     #[test]
-    fn every_other_end_has_its_own_way() {
-        let policy = RetryPolicy::exponential(Duration::from_secs(3));
-        let after = |error| after_run(Err(error), 0, policy, 0);
-        let reason = || Reason::new("bad", "it is bad");
+    fn an_error_that_nobody_judged_is_retried_if_the_task_says_so() {
+        let error = || Err(std::io::Error::other("broken pipe").into());
+        let after = |autoretry| after_run(error(), 0, (POLICY, autoretry), || 0);
 
-        assert_eq!(after(TaskError::Fail(reason())), AfterRun::Bury(reason()));
+        assert!(matches!(after(AutoRetry::All), AfterRun::Retry { delay, .. } if delay.as_secs() == 3));
+        assert!(matches!(after(AutoRetry::Nothing), AfterRun::Fail(reason) if reason.code == "error"));
+        assert!(matches!(after(AutoRetry::Except(&["Error"])), AfterRun::Fail(_)));
+    }
+
+    #[test]
+    fn every_other_end_has_its_own_way() {
+        let reason = || Reason::new("bad", "it is bad");
+        let wait = Duration::from_secs(9);
+
+        assert_eq!(after(TaskError::Fail(reason())), AfterRun::Fail(reason()));
         assert_eq!(after(TaskError::Unknown(reason())), AfterRun::Done(Ended::Unknown(reason())));
         assert_eq!(after(TaskError::Expired), AfterRun::Done(Ended::Expired));
-        assert_eq!(
-            after(TaskError::Snooze(Duration::from_secs(9))),
-            AfterRun::Postpone(Duration::from_secs(9))
-        );
+        assert_eq!(after(TaskError::Ignore), AfterRun::Done(Ended::Ignored));
+        assert_eq!(after(TaskError::Snooze(wait)), AfterRun::Postpone(wait));
         assert_eq!(after(TaskError::Interrupted), AfterRun::Requeue);
-        let asked = TaskError::Retry { reason: reason(), after: Some(Duration::from_mins(1)) };
+        assert_eq!(
+            after(TaskError::reject("bad", "it is bad", true)),
+            AfterRun::Reject { reason: reason(), requeue: true }
+        );
+        let call = Box::new(Call::new("other"));
+        assert_eq!(after(TaskError::Replace(call.clone())), AfterRun::Replace(call));
+        let asked = Retry::after(Duration::from_mins(1)).because(reason()).into();
         assert!(matches!(after(asked), AfterRun::Retry { delay, .. } if delay.as_secs() == 60));
     }
 }

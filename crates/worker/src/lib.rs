@@ -6,12 +6,45 @@
 //! `src/sms`.
 
 mod app;
+mod attempt;
+mod autoscale;
+mod blocking;
+mod capacity;
+mod chord;
+pub mod cli;
+mod conclude;
+mod consumers;
+mod control;
 mod dead;
 mod disposition;
+mod events;
 mod execute;
+mod follow;
+mod guard;
+mod held;
+mod intake;
+mod lamport;
+mod limits;
+mod observer;
+mod options;
+mod outcome;
+mod patience;
 mod pool;
+mod rate_limit;
+mod report;
+mod revoked;
 mod settle;
+mod shared_queue;
 mod sources;
+mod stats;
+mod tracker;
 
-pub use app::{Options, WorkQueue, Worker};
+pub use app::{Worker, WorkerError};
+pub use autoscale::Autoscale;
+pub use capacity::Prefetch;
+pub use control::{Answered, COMMANDS, ClientCommand, CommandKind, ControlOptions, Typed, UsageError};
 pub use dead::{DeadLetter, ReplayError};
+pub use intake::IntakeOptions;
+pub use limits::{Limits, TimeLimits};
+pub use options::{Options, PoolKind, WorkQueue};
+pub use revoked::StateFileError;

@@ -7,24 +7,22 @@
 //!
 //! Most tasks end with a plain ack. The other ways are boxed, else each running task would keep room for them: 5 KB.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use postrider_core::broker::message::Message;
 use postrider_core::broker::topology::{DEAD, unclaimed};
-use postrider_core::broker::{Broker, Delivery, PublishError};
+use postrider_core::broker::{Broker, PublishError};
 use postrider_core::clock::Clock;
 use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
 use postrider_core::task::Reason;
 
 use crate::dead::{self, Burial};
-
-/// How long a delivery is held while its successor cannot be published.
-const HOLD: Duration = Duration::from_secs(30);
-/// The wait between two tries.
-const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+use crate::held::Held;
+use crate::patience::{Tried, hold};
 
 /// Settles deliveries.
 #[derive(Debug)]
@@ -49,37 +47,45 @@ struct Successor {
 }
 
 impl Settler {
-    /// The message goes on after a wait, to the queue that it came from.
-    pub(crate) fn later(&self, delivery: Delivery, delay: Duration, next: Message) -> BoxFuture<'_, ()> {
-        let queue = delivery.queue.to_string();
-        async move {
-            self.replace(delivery, &Successor { queue, delay, message: next }).await;
-        }
-        .boxed()
+    /// The message goes on after a wait, to the queue that it came from. Whether it does.
+    pub(crate) fn later(&self, held: Held, delay: Duration, next: Message) -> BoxFuture<'_, bool> {
+        let queue = held.queue.to_string();
+        async move { self.replace(held, &Successor { queue, delay, message: next }).await }.boxed()
     }
 
     /// The message goes to the dead-letter queue.
     pub(crate) fn bury<'a>(
         &'a self,
-        delivery: Delivery,
+        held: Held,
         burial: &'a Burial<'a>,
         reason: &'a Reason,
     ) -> BoxFuture<'a, ()> {
-        self.buried(delivery, burial, reason).boxed()
+        self.buried(held, burial, reason).boxed()
     }
 
     /// The message goes, unchanged, to where the owner of its queue finds it.
-    pub(crate) fn leave_to_owner(&self, delivery: Delivery) -> BoxFuture<'_, ()> {
-        self.left_to_owner(delivery).boxed()
+    pub(crate) fn leave_to_owner(&self, held: Held) -> BoxFuture<'_, ()> {
+        self.left_to_owner(held).boxed()
     }
 
-    async fn buried(&self, delivery: Delivery, burial: &Burial<'_>, reason: &Reason) {
+    /// The message goes back to its queue, if it can.
+    pub(crate) async fn give_back(&self, held: Held) {
+        let queue = Arc::clone(&held.queue);
+        if !held.requeue().await {
+            tracing::error!(
+                queue.name = %queue,
+                "a task that was acknowledged before its run is lost: it cannot go back to its queue"
+            );
+        }
+    }
+
+    async fn buried(&self, held: Held, burial: &Burial<'_>, reason: &Reason) {
         let id = burial.headers.map_or("", |headers| &headers.id);
         tracing::error!(queue.name = %burial.queue, task.id = id, %reason, "message goes to the dead-letter queue");
         metrics::counter!("postrider_dead_letters_total", "reason" => label(&reason.code)).increment(1);
         let depth = self.broker.depth(DEAD).await;
-        let letter = dead::letter(&delivery, burial, reason, self.keys.as_ref(), &self.worker);
-        let buried = self.replace(delivery, &Successor::at_once(DEAD.into(), letter)).await;
+        let letter = dead::letter(&held.message, burial, reason, self.keys.as_ref(), &self.worker);
+        let buried = self.replace(held, &Successor::at_once(DEAD.into(), letter)).await;
         if let Some(depth) = depth.filter(|_| buried) {
             let kept = (depth + 1).min(self.dead_max_length);
             #[expect(clippy::cast_precision_loss, reason = "a queue's length is far below 2^52")]
@@ -94,60 +100,50 @@ impl Settler {
         }
     }
 
-    async fn left_to_owner(&self, delivery: Delivery) {
-        let to = unclaimed(&delivery.queue);
-        let task = delivery.message.header("task").unwrap_or("").chars().take(128).collect::<String>();
+    async fn left_to_owner(&self, held: Held) {
+        let to = unclaimed(&held.queue);
+        let task = held.message.header("task").unwrap_or("").chars().take(128).collect::<String>();
         tracing::warn!(
-            queue.name = %delivery.queue, task.name = %task,
+            queue.name = %held.queue, task.name = %task,
             "a task that is not registered here is forwarded to {to}: give our tasks a queue of their own"
         );
-        metrics::counter!("postrider_unclaimed_total", "queue" => delivery.queue.to_string()).increment(1);
-        let mut message = delivery.message.clone();
+        metrics::counter!("postrider_unclaimed_total", "queue" => held.queue.to_string()).increment(1);
+        let mut message = held.message.clone();
         // The broker's own count of deliveries from this queue; everything else is the owner's.
         message.headers.remove("x-delivery-count");
-        self.replace(delivery, &Successor::at_once(to, message)).await;
+        self.replace(held, &Successor::at_once(to, message)).await;
     }
 
     /// Publishes the successor, then acks. Whether it came to that.
-    async fn replace(&self, delivery: Delivery, successor: &Successor) -> bool {
-        let held = tokio::time::timeout(HOLD, async {
-            while let Err(error) = self.publish(successor).await {
-                if error.is_final() {
-                    return Err(error);
-                }
-                tracing::warn!(queue.name = %delivery.queue, %error, "holding a delivery until its successor is published");
-                tokio::time::sleep(BETWEEN_TRIES).await;
+    async fn replace(&self, held: Held, successor: &Successor) -> bool {
+        match self.publish(successor).await {
+            Tried::Done(()) => {
+                held.ack().await;
+                true
             }
-            Ok(())
-        });
-        let published = tokio::select! {
-            held = held => match held {
-                // It can never go on as it is; a dead letter holds all of it in its body.
-                Ok(Err(error)) if successor.queue != DEAD => {
-                    return self.bury_unpublishable(delivery, &error).await;
-                }
-                held => matches!(held, Ok(Ok(()))),
-            },
-            () = self.shutdown.hard().cancelled() => false,
-        };
-        if published {
-            delivery.ack().await;
-        } else {
-            tracing::warn!(queue.name = %delivery.queue, "the delivery goes back to its queue: its successor cannot be published");
-            delivery.requeue().await;
+            // It can never go on as it is; a dead letter holds all of it in its body.
+            Tried::Never(error) if successor.queue != DEAD => {
+                self.bury_unpublishable(held, &error).await;
+                true
+            }
+            Tried::Never(_) | Tried::GaveUp => {
+                tracing::warn!(queue.name = %held.queue, "the delivery goes back to its queue: its successor cannot be published");
+                self.give_back(held).await;
+                false
+            }
         }
-        published
     }
 
-    async fn bury_unpublishable(&self, delivery: Delivery, error: &PublishError) -> bool {
-        let queue = delivery.queue.to_string();
+    async fn bury_unpublishable(&self, held: Held, error: &PublishError) {
+        let queue = held.queue.to_string();
         let burial = Burial { headers: None, queue: &queue, at: self.clock.now() };
-        self.bury(delivery, &burial, &Reason::new("unpublishable", error.to_string())).await;
-        true
+        self.bury(held, &burial, &Reason::new("unpublishable", error.to_string())).await;
     }
 
-    async fn publish(&self, Successor { queue, delay, message }: &Successor) -> Result<(), PublishError> {
-        self.broker.publish_after(queue, *delay, message.clone()).await
+    async fn publish(&self, successor: &Successor) -> Tried<(), PublishError> {
+        let Successor { queue, delay, message } = successor;
+        let publish = || self.broker.publish_after(queue, *delay, message).boxed();
+        hold(&self.shutdown, "its successor is published", PublishError::is_final, publish).await
     }
 }
 

@@ -160,6 +160,11 @@ impl Proc {
         self.guard.signal("TERM");
     }
 
+    /// Sends it a signal by its name, as `QUIT`.
+    pub fn signal(&mut self, name: &str) {
+        self.guard.signal(name);
+    }
+
     /// Ends it as a crash would, and waits until it is gone.
     pub fn sigkill(&mut self) {
         self.guard.kill();

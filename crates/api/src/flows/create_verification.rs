@@ -95,7 +95,7 @@ async fn create(services: &Services, request: &CreateVerification) -> Result<Ver
             undo(services, &grant, &kept).await;
             Err(ApiError::QueueUnavailable)
         }
-        Err(EnqueueError::Payload(error)) => {
+        Err(error) => {
             tracing::error!(verification.id = %kept.id, %error, "a task could not be written");
             copy.take_back().await;
             undo(services, &grant, &kept).await;

@@ -104,9 +104,8 @@ async fn converse(mut stream: TcpStream, seen: &Seen, wait: Duration) -> std::io
 fn lengths(input: &[u8]) -> Option<(usize, usize)> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);
-    let head = match request.parse(input) {
-        Ok(httparse::Status::Complete(head)) => head,
-        _ => return None,
+    let Ok(httparse::Status::Complete(head)) = request.parse(input) else {
+        return None;
     };
     let length = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
     let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());

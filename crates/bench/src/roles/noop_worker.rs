@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use postrider_core::broker::Broker;
-use postrider_core::clock::Clock;
 use postrider_core::config::{LogFormat, LogSection};
 use postrider_core::shutdown::Shutdown;
 use postrider_core::task::{Context, Registry, Run, TaskResult};
@@ -43,26 +42,19 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     shutdown.on_signals()?;
     let runs = Arc::new(Runs::default());
     let broker = args.queue.broker("bench noop", &shutdown);
-    let worker = Worker {
-        registry: Registry::new().register::<Noop>(),
-        services: Arc::clone(&runs),
-        broker: Broker::Amqp(broker),
-        keys: None,
-        options: Options {
-            name: "bench".into(),
-            queues: vec![WorkQueue {
-                name: args.queue.name.clone(),
-                owned: args.queue.quorum,
-                returns: args.queue.quorum,
-            }],
-            concurrency: args.concurrency,
-            prefetch: None,
-            retry_jitter: false,
-            drain_timeout: Duration::from_secs(5),
-            dead_max_length: 1000,
-        },
-        clock: Clock::System,
+    let options = Options {
+        name: "bench".into(),
+        queues: vec![WorkQueue {
+            name: args.queue.name.clone(),
+            owned: args.queue.quorum,
+            returns: args.queue.quorum,
+        }],
+        concurrency: args.concurrency,
+        drain_timeout: Duration::from_secs(5),
+        ..Options::default()
     };
+    let registry = Registry::new().register::<Noop>();
+    let worker = Worker::new(registry, Arc::clone(&runs), Broker::Amqp(broker), options)?;
     anyhow::ensure!(worker.run(&shutdown).await, "the worker did not drain");
     println!("executed {}", runs.0.load(Ordering::Relaxed));
     Ok(())

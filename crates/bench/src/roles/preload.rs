@@ -31,7 +31,7 @@ pub(crate) async fn fill(queue: &Queue, count: usize) -> anyhow::Result<()> {
     amqp.connected().await;
     let broker = Broker::Amqp(amqp);
     let publishes = futures::stream::iter(0..count).map(|_| async {
-        broker.publish(&queue.name, noop::message()?).await?;
+        broker.publish(&queue.name, &noop::message()?).await?;
         anyhow::Ok(())
     });
     publishes.buffer_unordered(IN_FLIGHT).try_collect::<()>().await?;

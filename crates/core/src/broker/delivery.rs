@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::amqp::{Single, Ticket};
+use super::consumers::{Consumers, Wanted};
+use super::handover::Handover;
 use super::memory::MemoryAcker;
 use super::message::{Message, Value};
 
@@ -19,9 +20,16 @@ pub struct Delivery {
     pub queue: Arc<str>,
     /// Whether it was handed out before. A hint only.
     pub redelivered: bool,
+    /// The exchange that it was published to; empty for the default one.
+    pub exchange: String,
+    /// The routing key that it was published with. One that Celery delayed has 28 digits in front
+    /// ([`plain_key`](super::topology::plain_key)).
+    pub routing_key: String,
     /// The message.
     pub message: Message,
     pub(super) acker: Acker,
+    /// When it arrived here, in periods of its consumer.
+    pub(super) period: u32,
 }
 
 #[derive(Debug)]
@@ -66,32 +74,43 @@ impl Delivery {
 /// The deliveries of some queues, across reconnects.
 #[derive(Debug)]
 pub struct Consumer {
-    pub(super) deliveries: mpsc::Receiver<Delivery>,
+    pub(super) handover: Arc<Handover>,
+    pub(super) wanted: Arc<Wanted>,
     pub(super) cancel: CancellationToken,
     pub(super) close: CancellationToken,
     pub(super) live: Arc<AtomicBool>,
 }
 
 impl Consumer {
-    /// The next delivery; `None` once the consumer is cancelled and nothing is buffered.
+    /// The next delivery; `None` once the consumer is cancelled.
     pub async fn next(&mut self) -> Option<Delivery> {
-        self.deliveries.recv().await
+        self.handover.next().await
+    }
+
+    /// Changes what it takes messages from.
+    pub fn consumers(&self) -> Consumers {
+        Consumers { wanted: Arc::clone(&self.wanted), handover: Arc::clone(&self.handover) }
     }
 
     /// Stops the flow: the broker hands out nothing more, and what nobody has taken goes back to its queue. Deliveries
     /// that were taken can still be settled until [`Consumer::close`].
     pub async fn cancel(&mut self) {
-        self.cancel.cancel();
-        self.deliveries.close();
-        while let Some(delivery) = self.deliveries.recv().await {
+        self.stop();
+        for delivery in self.handover.take_all() {
             delivery.requeue().await;
         }
     }
 
     /// Gives up the connection; whatever is still unsettled goes back to its queue.
     pub fn close(self) {
-        self.cancel.cancel();
+        self.stop();
         self.close.cancel();
+    }
+
+    fn stop(&self) {
+        self.cancel.cancel();
+        self.handover.end();
+        self.wanted.touch();
     }
 
     /// Tells at any time whether the broker is handing out messages.
@@ -108,5 +127,12 @@ impl Liveness {
     /// Whether messages can arrive now.
     pub fn is_live(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.stop();
+        self.close.cancel();
     }
 }

@@ -3,24 +3,32 @@
 //! Messages live as long as the process. Publishing to a queue that was not declared is refused, as the `mandatory`
 //! flag does on RabbitMQ.
 
+mod flow;
+mod post;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::consumers::Wanted;
 use super::delivery::{Acker, Consumer, Delivery};
+use super::handover::Handover;
 use super::message::{Message, Value};
-use super::topology::delay_seconds;
-use super::{NotPublished, PublishError, Subscription};
+use super::topology::{Topology, delay_seconds};
+use super::{Inquiry, InquiryError, Mailbox, MailboxConfig, NotPublished, PublishError, Subscription};
 use crate::shutdown::Shutdown;
+use flow::Flow;
+use post::Post;
 
 /// Queues in this process. Clones share them.
 #[derive(Debug, Clone)]
 pub struct MemoryBroker {
     queues: Arc<Mutex<HashMap<Arc<str>, Queue>>>,
+    post: Post,
     shutdown: Shutdown,
 }
 
@@ -49,7 +57,7 @@ pub(super) struct MemoryAcker {
 impl MemoryBroker {
     /// No queues yet. Delayed messages wait in tasks that end with `shutdown`.
     pub fn new(shutdown: &Shutdown) -> Self {
-        Self { queues: Arc::default(), shutdown: shutdown.clone() }
+        Self { queues: Arc::default(), post: Post::default(), shutdown: shutdown.clone() }
     }
 
     /// Makes sure that a queue exists; with a length limit it drops its oldest message when it is full.
@@ -110,45 +118,42 @@ impl MemoryBroker {
     }
 
     pub(super) fn consume(&self, subscriptions: &[Subscription], shutdown: &Shutdown) -> Consumer {
-        let (tx, deliveries) = mpsc::channel(1);
+        let (handover, wanted) = (Handover::new(1), Wanted::new(subscriptions.to_vec()));
         let cancel = CancellationToken::new();
-        for subscription in subscriptions {
-            self.declare_if_missing(&subscription.queue);
-            let (this, queue, tx, cancel) =
-                (self.clone(), Arc::from(subscription.queue.as_str()), tx.clone(), cancel.clone());
-            shutdown.spawn(async move { this.hand_out(&queue, &tx, &cancel).await });
-        }
+        let flow = Flow::new(self, &handover, &cancel, shutdown);
+        shutdown.spawn(flow.follow(Arc::clone(&wanted)));
         Consumer {
-            deliveries,
+            handover,
+            wanted,
             cancel,
             close: CancellationToken::new(),
             live: Arc::new(AtomicBool::new(true)),
         }
     }
 
+    /// Takes what was said on the exchange of events so far, each with its routing key.
+    pub fn take_events(&self) -> Vec<(String, Message)> {
+        self.post.take_events()
+    }
+
+    pub(super) fn mailbox(&self, config: MailboxConfig, shutdown: &Shutdown) -> Mailbox {
+        self.post.open(config, shutdown)
+    }
+
+    pub(super) async fn ask(&self, inquiry: Inquiry) -> Result<Vec<Message>, InquiryError> {
+        self.post.ask(inquiry).await
+    }
+
     pub(super) fn depth(&self, queue: &str) -> Option<u64> {
         self.lock().get(queue).map(|queue| queue.ready.len() as u64)
     }
 
-    async fn hand_out(&self, queue: &Arc<str>, tx: &mpsc::Sender<Delivery>, cancel: &CancellationToken) {
-        loop {
-            // The place in the channel first: a message that is taken must not wait where a cancel would lose it.
-            let place = tokio::select! {
-                () = cancel.cancelled() => return,
-                place = tx.reserve() => match place { Ok(place) => place, Err(_) => return },
-            };
-            let arrived = self.lock().get(queue).map(|queue| Arc::clone(&queue.arrived)).unwrap_or_default();
-            let delivery = loop {
-                if let Some(delivery) = self.next(queue) {
-                    break delivery;
-                }
-                tokio::select! {
-                    () = cancel.cancelled() => return,
-                    () = arrived.notified() => {}
-                }
-            };
-            place.send(delivery);
-        }
+    pub(super) fn extend(&self, more: &Topology) {
+        more.queues.iter().for_each(|queue| self.declare_if_missing(&queue.name));
+    }
+
+    pub(super) fn purge(&self, queue: &str) -> u64 {
+        self.lock().get_mut(queue).map_or(0, |queue| std::mem::take(&mut queue.ready).len() as u64)
     }
 
     fn next(&self, name: &Arc<str>) -> Option<Delivery> {
@@ -160,7 +165,15 @@ impl MemoryBroker {
             queue.arrived.notify_one();
         }
         let acker = Acker::Memory(MemoryAcker { broker: self.clone(), queue: Arc::clone(name) });
-        Some(Delivery { queue: Arc::clone(name), redelivered, message, acker })
+        Some(Delivery {
+            queue: Arc::clone(name),
+            redelivered,
+            exchange: String::new(),
+            routing_key: name.to_string(),
+            message,
+            acker,
+            period: 0,
+        })
     }
 
     fn declare_if_missing(&self, queue: &str) {

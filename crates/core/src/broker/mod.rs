@@ -5,18 +5,28 @@
 //! in [`topology`].
 
 mod amqp;
+mod consumers;
 mod delivery;
+mod handover;
+mod mailbox;
 mod memory;
 pub mod message;
+mod reply_queue;
 pub mod topology;
 
 use std::time::Duration;
 
 pub use amqp::{AmqpBroker, AmqpConfig, DeadLetters, TopologyError, check_topology};
+pub use consumers::Consumers;
 pub use delivery::{Consumer, Delivery, Liveness};
+pub use mailbox::{
+    Address, Announcer, Heard, Inquiry, InquiryError, Mailbox, MailboxConfig, Namespace, Replies,
+};
 pub use memory::MemoryBroker;
+pub use reply_queue::ReplyQueue;
 
 use message::Message;
+use topology::Topology;
 
 use crate::shutdown::Shutdown;
 
@@ -34,8 +44,10 @@ pub enum Broker {
 pub struct Subscription {
     /// The queue's name.
     pub queue: String,
-    /// How many unacknowledged messages the broker may hand out.
+    /// How many unacknowledged messages the broker may hand out; 0 is without a bound.
     pub prefetch: u16,
+    /// Whether nothing is taken from it for now.
+    pub withheld: bool,
 }
 
 /// Why a message is not known to be in its queue.
@@ -84,10 +96,21 @@ impl PublishError {
 
 impl Broker {
     /// Publishes to a queue and waits until the broker has it on disk.
-    pub async fn publish(&self, queue: &str, message: Message) -> Result<(), PublishError> {
+    pub async fn publish(&self, queue: &str, message: &Message) -> Result<(), PublishError> {
         match self {
-            Self::Amqp(amqp) => amqp.publish(queue, queue, message).await,
-            Self::Memory(memory) => memory.publish(queue, message),
+            Self::Amqp(amqp) => amqp.publish(queue, message).await,
+            Self::Memory(memory) => memory.publish(queue, message.clone()),
+        }
+    }
+
+    /// Publishes to an exchange by a routing key and waits until the broker has it on disk, in at least one queue. The
+    /// default exchange `""` takes a queue's name for the key.
+    ///
+    /// In memory the key is the name of a queue, whatever the exchange.
+    pub async fn publish_to(&self, exchange: &str, key: &str, message: &Message) -> Result<(), PublishError> {
+        match self {
+            Self::Amqp(amqp) => amqp.publish_to(exchange, key, message).await,
+            Self::Memory(memory) => memory.publish(key, message.clone()),
         }
     }
 
@@ -99,14 +122,11 @@ impl Broker {
         &self,
         queue: &str,
         delay: Duration,
-        message: Message,
+        message: &Message,
     ) -> Result<(), PublishError> {
         match self {
-            Self::Amqp(amqp) => match topology::delay_route(queue, delay) {
-                Some((exchange, key)) => amqp.publish(&exchange, &key, message).await,
-                None => amqp.publish(queue, queue, message).await,
-            },
-            Self::Memory(memory) => memory.publish_after(queue, delay, message),
+            Self::Amqp(amqp) => amqp.publish_after(queue, delay, message).await,
+            Self::Memory(memory) => memory.publish_after(queue, delay, message.clone()),
         }
     }
 
@@ -115,6 +135,59 @@ impl Broker {
         match self {
             Self::Amqp(amqp) => amqp.consume(subscriptions, shutdown),
             Self::Memory(memory) => memory.consume(&subscriptions, shutdown),
+        }
+    }
+
+    /// Makes sure of more exchanges, queues and bindings, now and at each later connect.
+    pub async fn extend(&self, more: Topology) -> Result<(), TopologyError> {
+        match self {
+            Self::Amqp(amqp) => amqp.extend(more).await,
+            Self::Memory(memory) => {
+                memory.extend(&more);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes a queue that nobody described, as Celery's producers do for each they publish to. One of the topology is not
+    /// made so: `false`, as where this process may not make any.
+    pub async fn create(&self, queue: &str) -> bool {
+        match self {
+            Self::Amqp(amqp) => amqp.create(queue).await,
+            Self::Memory(_) => false,
+        }
+    }
+
+    /// Throws away what lies ready in a queue, and tells how much it was.
+    pub async fn purge(&self, queue: &str) -> Result<u64, TopologyError> {
+        match self {
+            Self::Amqp(amqp) => amqp.purge(queue).await,
+            Self::Memory(memory) => Ok(memory.purge(queue)),
+        }
+    }
+
+    /// Opens a node's mailbox: what remote control and events go through. Its connection is its own, and its loss disturbs
+    /// nothing else.
+    pub fn mailbox(&self, config: MailboxConfig, shutdown: &Shutdown) -> Mailbox {
+        match self {
+            Self::Amqp(amqp) => amqp.mailbox(config, shutdown),
+            Self::Memory(memory) => memory.mailbox(config, shutdown),
+        }
+    }
+
+    /// Broadcasts a request of remote control and collects its replies, on a connection made for it.
+    pub async fn ask(&self, inquiry: Inquiry) -> Result<Vec<Message>, InquiryError> {
+        match self {
+            Self::Amqp(amqp) => amqp.ask(inquiry).await,
+            Self::Memory(memory) => memory.ask(inquiry).await,
+        }
+    }
+
+    /// Where it is; `None` in memory.
+    pub fn address(&self) -> Option<Address> {
+        match self {
+            Self::Amqp(amqp) => amqp.address(),
+            Self::Memory(_) => None,
         }
     }
 

@@ -6,18 +6,26 @@
 //!    delayed delivery lays them out. Queue N holds a message 2^N seconds, then dead-letters it to exchange N - 1. The
 //!    routing key is the delay in binary, most significant bit first, then the target: a 1 at place N enters queue N, a
 //!    0 goes straight on. Below the last rung, `postrider.delay.due` routes by the target's name.
-//! 3. `sms.dead` takes what cannot be done. It drops its oldest message when it is full and never refuses one.
+//! 3. A queue may be bound to further exchanges, as a Python shop declares them ([`QueueSpec`]). Postrider's own publishes
+//!    to a queue never take that way, because such an exchange may lead to other queues too.
+//! 4. `sms.dead` takes what cannot be done. It drops its oldest message when it is full and never refuses one.
 //!
 //! Nothing here talks to a broker; `amqp` declares it.
 
+mod homes;
 mod ladder;
+mod native;
+mod spec;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use homes::Home;
 use ladder::one_word;
-pub use ladder::{RUNGS, delay_route, delay_seconds};
+pub use ladder::{RUNGS, delay_route, delay_seconds, due_route};
+pub use native::plain_key;
+pub use spec::{Bound, QueueSpec};
 
 use super::message::{Table, Value};
 
@@ -64,10 +72,37 @@ pub struct Topology {
 pub struct Exchange {
     /// Its name.
     pub name: String,
-    /// `true` for a topic exchange, else direct.
-    pub topic: bool,
+    /// How it routes.
+    pub kind: ExchangeKind,
     /// Whether its type is ours to insist on.
     pub owned: bool,
+}
+
+/// How an exchange routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExchangeKind {
+    /// By the whole routing key.
+    #[default]
+    Direct,
+    /// By a pattern of words.
+    Topic,
+    /// To every queue that is bound.
+    Fanout,
+    /// By the message's headers.
+    Headers,
+}
+
+impl ExchangeKind {
+    /// Its name in AMQP.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Topic => "topic",
+            Self::Fanout => "fanout",
+            Self::Headers => "headers",
+        }
+    }
 }
 
 /// A durable queue.
@@ -163,14 +198,23 @@ impl Topology {
     }
 
     fn celery_layout(mut self, name: &str, arguments: Table, owned: bool) -> Self {
-        self.exchanges.push(Exchange { name: name.into(), topic: false, owned });
+        self.add_exchange(name, ExchangeKind::Direct, owned);
         self.queues.push(Queue { name: name.into(), arguments, owned });
-        self.bindings.push(Binding {
-            source: name.into(),
-            destination: Destination::Queue(name.into()),
-            key: name.into(),
-        });
+        self.bind(name, Destination::Queue(name.into()), name);
         self
+    }
+
+    fn add_exchange(&mut self, name: &str, kind: ExchangeKind, owned: bool) {
+        if !self.exchanges.iter().any(|exchange| exchange.name == name) {
+            self.exchanges.push(Exchange { name: name.into(), kind, owned });
+        }
+    }
+
+    fn bind(&mut self, source: &str, destination: Destination, key: &str) {
+        let binding = Binding { source: source.into(), destination, key: key.into() };
+        if !self.bindings.contains(&binding) {
+            self.bindings.push(binding);
+        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! Python's calling convention for serde: `f(a, b=1)` decodes into `struct F { a, b }`.
 //!
 //! Positional arguments take the names of the struct's fields in order; keyword arguments go by name. Unknown keywords
-//! are ignored, so that an older worker can run what a newer producer enqueues. Errors never quote a value.
+//! are ignored, so that an older worker can run what a newer producer enqueues. Errors never quote a value. What becomes
+//! of a single argument is in `argument`.
 
 use std::fmt;
 
 use serde::de::value::MapDeserializer;
-use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
-use serde::forward_to_deserialize_any;
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde_json::Value;
 
+use super::argument::Argument;
 use super::body::Arguments;
 
 /// Why arguments do not fit a task. Names fields, never values.
@@ -19,14 +20,44 @@ pub struct ArgumentsError(String);
 
 impl Arguments {
     /// Reads the payload: positional arguments fill a struct's fields in their order, keyword arguments by name.
+    ///
+    /// Values that JSON has no form for are read by the type that takes them: a Python `datetime`, `date`, `time` and
+    /// `UUID` by whatever reads their text (`jiff::Timestamp`, `uuid::Uuid`, `String`), a `Decimal` by what reads text or
+    /// a number, `bytes` by a list of `u8`, by `serde`'s bytes and, where they are UTF-8, by `String`. A
+    /// [`Call`](super::Call) keeps them as they are.
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, ArgumentsError> {
-        T::deserialize(Call(self))
+        T::deserialize(Calling(self))
     }
 }
 
-struct Call(Arguments);
+struct Calling(Arguments);
 
-impl<'de> Deserializer<'de> for Call {
+impl Calling {
+    /// The only argument, which is read as what the task is; else all of them, to be read as what they are.
+    fn only(self) -> Result<Argument, Self> {
+        let Arguments { args, kwargs } = self.0;
+        if !kwargs.is_empty() {
+            return Err(Self(Arguments { args, kwargs }));
+        }
+        match <[Value; 1]>::try_from(args) {
+            Ok([only]) => Ok(Argument(only)),
+            Err(args) => Err(Self(Arguments { args, kwargs })),
+        }
+    }
+}
+
+macro_rules! forward_to_the_only_argument {
+    ($($method:ident($($name:ident: $kind:ty),*)),* $(,)?) => {$(
+        fn $method<V: Visitor<'de>>(self, $($name: $kind,)* visitor: V) -> Result<V::Value, ArgumentsError> {
+            match self.only() {
+                Ok(argument) => argument.$method($($name,)* visitor),
+                Err(call) => call.deserialize_any(visitor),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Calling {
     type Error = ArgumentsError;
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -83,49 +114,19 @@ impl<'de> Deserializer<'de> for Call {
         visitor.visit_newtype_struct(self)
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit seq tuple
-        tuple_struct map enum identifier ignored_any
-    }
-}
-
-/// One argument; its errors are rewritten so that they do not quote the value.
-struct Argument(Value);
-
-impl IntoDeserializer<'_, ArgumentsError> for Argument {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-macro_rules! forward_to_value {
-    ($($method:ident($($name:ident: $kind:ty),*)),* $(,)?) => {$(
-        fn $method<V: Visitor<'de>>(self, $($name: $kind,)* visitor: V) -> Result<V::Value, ArgumentsError> {
-            self.0.$method($($name,)* visitor).map_err(|error| without_values(&error))
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for Argument {
-    type Error = ArgumentsError;
-
-    forward_to_value! {
-        deserialize_any(), deserialize_bool(), deserialize_i8(), deserialize_i16(), deserialize_i32(),
-        deserialize_i64(), deserialize_i128(), deserialize_u8(), deserialize_u16(), deserialize_u32(),
-        deserialize_u64(), deserialize_u128(), deserialize_f32(), deserialize_f64(), deserialize_char(),
-        deserialize_str(), deserialize_string(), deserialize_bytes(), deserialize_byte_buf(), deserialize_option(),
-        deserialize_unit(), deserialize_unit_struct(name: &'static str), deserialize_newtype_struct(name: &'static str),
+    forward_to_the_only_argument! {
+        deserialize_bool(), deserialize_i8(), deserialize_i16(), deserialize_i32(), deserialize_i64(),
+        deserialize_i128(), deserialize_u8(), deserialize_u16(), deserialize_u32(), deserialize_u64(),
+        deserialize_u128(), deserialize_f32(), deserialize_f64(), deserialize_char(), deserialize_str(),
+        deserialize_string(), deserialize_bytes(), deserialize_byte_buf(), deserialize_option(), deserialize_unit(),
         deserialize_seq(), deserialize_tuple(len: usize), deserialize_tuple_struct(name: &'static str, len: usize),
-        deserialize_map(), deserialize_struct(name: &'static str, fields: &'static [&'static str]),
-        deserialize_enum(name: &'static str, variants: &'static [&'static str]), deserialize_identifier(),
-        deserialize_ignored_any(),
+        deserialize_map(), deserialize_enum(name: &'static str, variants: &'static [&'static str]),
+        deserialize_identifier(), deserialize_ignored_any(),
     }
 }
 
 /// Serde's messages quote the unexpected value between "type:" or "value:" and ", expected": keep what was expected.
-fn without_values(error: &serde_json::Error) -> ArgumentsError {
+pub(super) fn without_values(error: &serde_json::Error) -> ArgumentsError {
     let text = error.to_string();
     ArgumentsError(match text.split_once(", expected ") {
         Some((_, expected)) => format!("a value of the wrong type, expected {expected}"),
@@ -146,57 +147,12 @@ impl de::Error for ArgumentsError {
     fn invalid_value(_unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         Self(format!("a value out of range, expected {expected}"))
     }
+
+    fn unknown_variant(_variant: &str, expected: &'static [&'static str]) -> Self {
+        Self(format!("an unknown variant, expected one of {}", expected.join(", ")))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde::Deserialize;
-    use serde_json::json;
-
-    use super::*;
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    struct Add {
-        x: i64,
-        #[serde(default)]
-        y: i64,
-    }
-
-    fn call(args: Value, kwargs: Value) -> Arguments {
-        Arguments {
-            args: serde_json::from_value(args).unwrap(),
-            kwargs: serde_json::from_value(kwargs).unwrap(),
-        }
-    }
-
-    #[test]
-    fn positional_and_keyword_arguments_meet_in_the_fields() {
-        for (args, kwargs) in [
-            (json!([1, 2]), json!({})),
-            (json!([1]), json!({"y": 2})),
-            (json!([]), json!({"y": 2, "x": 1})),
-            (json!([1, 2]), json!({"unknown": 3})),
-        ] {
-            assert_eq!(call(args, kwargs).decode(), Ok(Add { x: 1, y: 2 }));
-        }
-        assert_eq!(call(json!([1]), json!({})).decode(), Ok(Add { x: 1, y: 0 }));
-        assert_eq!(call(json!([[1, 2]]), json!({})).decode(), Ok(vec![1, 2]));
-        assert_eq!(call(json!([1, 2]), json!({})).decode(), Ok((1, 2)));
-        assert_eq!(call(json!([]), json!({})).decode(), Ok(()));
-    }
-
-    #[test]
-    fn a_call_that_does_not_fit_says_why_and_quotes_no_value() {
-        let cases = [
-            (json!([1, 2, 3]), json!({}), "takes 2 positional arguments but 3 were given"),
-            (json!([1]), json!({"x": 2}), "multiple values for the argument `x`"),
-            (json!([]), json!({}), "missing field `x`"),
-            (json!(["123456"]), json!({}), "expected i64"),
-        ];
-        for (args, kwargs, expected) in cases {
-            let text = call(args, kwargs).decode::<Add>().unwrap_err().to_string();
-            assert!(text.contains(expected), "{text}");
-            assert!(!text.contains("123456"), "{text}");
-        }
-    }
-}
+#[path = "arguments_tests.rs"]
+mod tests;

@@ -1,16 +1,15 @@
-//! The body of a task message: `[args, kwargs, embed]`, a JSON array.
+//! The body of a task message: `[args, kwargs, embed]`.
 //!
-//! Only the arguments are read here. The embed (links, chain, chord) stays in the bytes, which a retry republishes
-//! unchanged.
+//! Arguments and what follows the task are read in one go. The bytes stay as they are, and a retry republishes them.
 
-use serde::Serialize;
-use serde::de::IgnoredAny;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::content::{self, BodyError};
+use super::embed::Embed;
+use super::headers::JSON;
+use super::repr::{MASKED_ARGS, MASKED_KWARGS, args_repr, kwargs_repr};
 use crate::broker::message::Message;
-
-/// Largest body that is decoded. A task's arguments are far below it; more is a mistake or an attack.
-const MAX_BODY: usize = 1024 * 1024;
 
 /// The arguments of a call, as Python made it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,48 +20,33 @@ pub struct Arguments {
     pub kwargs: Map<String, Value>,
 }
 
-/// Why a body cannot be read. The texts hold no part of the body.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BodyError {
-    /// Larger than what is decoded.
-    #[error("the body is larger than {MAX_BODY} bytes")]
-    TooLarge,
-    /// Another serializer than JSON.
-    #[error("the content type {0:?} is not supported: set task_serializer = 'json'")]
-    ContentType(String),
-    /// Another encoding than UTF-8.
-    #[error("the content encoding {0:?} is not supported: use utf-8")]
-    ContentEncoding(String),
-    /// A compressed body.
-    #[error("the compression {0:?} is not supported: unset task_compression")]
-    Compression(String),
-    /// Not the JSON array that the protocol asks for.
-    #[error("the body is not the JSON array [args, kwargs, embed]")]
-    Malformed,
+/// A body: the arguments, and what follows the task.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(from = "(Vec<Value>, Map<String, Value>, Embed)")]
+pub struct Body {
+    /// The arguments.
+    pub arguments: Arguments,
+    /// What follows.
+    pub embed: Embed,
+}
+
+impl Body {
+    /// Reads the body of a message that is known to be a task.
+    pub fn read(message: &Message) -> Result<Self, BodyError> {
+        content::read(message)
+    }
+}
+
+impl From<(Vec<Value>, Map<String, Value>, Embed)> for Body {
+    fn from((args, kwargs, embed): (Vec<Value>, Map<String, Value>, Embed)) -> Self {
+        Self { arguments: Arguments { args, kwargs }, embed }
+    }
 }
 
 impl Arguments {
-    /// Reads the body of a message that is known to be a task.
+    /// Reads the arguments of a message that is known to be a task.
     pub fn read(message: &Message) -> Result<Self, BodyError> {
-        let properties = &message.properties;
-        if message.body.len() > MAX_BODY {
-            return Err(BodyError::TooLarge);
-        }
-        match properties.content_type.as_deref() {
-            // Messages written by hand leave it out; the array below says what they are.
-            None | Some("application/json") => {}
-            Some(other) => return Err(BodyError::ContentType(clipped(other))),
-        }
-        match properties.content_encoding.as_deref().map(str::to_ascii_lowercase).as_deref() {
-            None | Some("utf-8" | "utf8") => {}
-            Some(other) => return Err(BodyError::ContentEncoding(clipped(other))),
-        }
-        if let Some(compression) = message.header("compression") {
-            return Err(BodyError::Compression(clipped(compression)));
-        }
-        let (args, kwargs, _embed): (Vec<Value>, Map<String, Value>, IgnoredAny) =
-            serde_json::from_slice(&message.body).map_err(|_| BodyError::Malformed)?;
-        Ok(Self { args, kwargs })
+        Body::read(message).map(|body| body.arguments)
     }
 
     /// The arguments that carry `payload`: a struct becomes keyword arguments, a tuple positional ones.
@@ -75,56 +59,33 @@ impl Arguments {
         })
     }
 
-    /// The body that Celery writes for these arguments.
+    /// The body that Celery writes for these arguments when nothing follows the task.
     pub fn write(&self) -> Vec<u8> {
-        let embed = json!({"callbacks": null, "errbacks": null, "chain": null, "chord": null});
-        json!([self.args, self.kwargs, embed]).to_string().into_bytes()
+        self.write_with(&Embed::default())
     }
-}
 
-fn clipped(text: &str) -> String {
-    text.chars().take(64).collect()
+    /// Puts these arguments in the place of those of a message, whatever follows the task. `secret` ones are not shown
+    /// by tools.
+    pub fn replace_in(&self, message: &mut Message, embed: &Embed, secret: bool) {
+        message.body = self.write_with(embed).into();
+        message.properties.content_type = Some(JSON.into());
+        message.properties.content_encoding = Some("utf-8".into());
+        message.headers.remove("compression");
+        let (args, kwargs) = if secret {
+            (MASKED_ARGS.to_owned(), MASKED_KWARGS.to_owned())
+        } else {
+            (args_repr(&self.args), kwargs_repr(&self.kwargs))
+        };
+        message.headers.insert("argsrepr".into(), args.into());
+        message.headers.insert("kwargsrepr".into(), kwargs.into());
+    }
+
+    /// The body that Celery writes for these arguments.
+    pub fn write_with(&self, embed: &Embed) -> Vec<u8> {
+        serde_json::to_vec(&(&self.args, &self.kwargs, embed)).expect("JSON values and texts are JSON")
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::broker::message::Properties;
-
-    fn with_body(body: &str) -> Message {
-        Message { body: body.to_owned().into(), ..Message::default() }
-    }
-
-    #[test]
-    fn bodies_that_a_stock_worker_dies_of_are_errors_with_a_reason() {
-        for body in ["{nope", "[[1], {}]", "[[1], null, {}]", "Hello RabbitMQ!", "", "{\"task\": \"x\"}"] {
-            assert_eq!(Arguments::read(&with_body(body)), Err(BodyError::Malformed), "{body}");
-        }
-        assert!(Arguments::read(&with_body("[[2, 3], {}, null]")).is_ok());
-        assert_eq!(Arguments::read(&with_body(&" ".repeat(MAX_BODY + 1))), Err(BodyError::TooLarge));
-    }
-
-    #[test]
-    fn other_serializers_are_named() {
-        let mut message = with_body("[[], {}, {}]");
-        message.properties = Properties {
-            content_type: Some("application/x-python-serialize".into()),
-            ..Properties::default()
-        };
-
-        let error = Arguments::read(&message).unwrap_err();
-
-        assert_eq!(error, BodyError::ContentType("application/x-python-serialize".into()));
-        assert!(error.to_string().contains("task_serializer"));
-    }
-
-    #[test]
-    fn what_is_written_is_what_celery_writes() {
-        let arguments = Arguments::of(&("13800138000", "123456")).unwrap();
-        let body = String::from_utf8(arguments.write()).unwrap();
-
-        let celery = r#"[["13800138000", "123456"], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]"#;
-        let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-        assert_eq!(parsed(&body), parsed(celery));
-    }
-}
+#[path = "body_tests.rs"]
+mod tests;

@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::broker::message::{Message, Properties, Table, Value};
+use super::envelope::Envelope;
+use super::options::{Expires, Options};
+use crate::broker::message::{Message, Table, Value};
 
 /// The content type of every body that is written here.
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 /// AMQP's delivery mode for a message that survives a restart of the broker.
-const PERSISTENT: u8 = 2;
+pub(super) const PERSISTENT: u8 = 2;
 
 /// What the headers of a task message say. Headers that are not read here stay in the message and survive a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,43 +68,18 @@ impl TaskHeaders {
     ///
     /// `shown` is what tools display as the arguments; `origin` names the producing process.
     pub fn write(&self, origin: &str, shown: Option<(&str, &str)>, body: Vec<u8>) -> Message {
-        let text = |text: &str| Value::Str(text.to_owned());
-        let when =
-            |instant: Option<Timestamp>| instant.map_or(Value::Void, |at| Value::Str(format_instant(at)));
-        let (args, kwargs) = shown.unwrap_or(("()", "{}"));
-        let headers = [
-            ("lang", text("rs")),
-            ("task", text(&self.task)),
-            ("id", text(&self.id)),
-            ("shadow", Value::Void),
-            ("eta", when(self.eta)),
-            ("expires", when(self.expires)),
-            ("group", Value::Void),
-            ("group_index", Value::Void),
-            ("retries", Value::I32(i32::try_from(self.retries).unwrap_or(i32::MAX))),
-            ("timelimit", Value::Array(vec![Value::Void, Value::Void])),
-            ("root_id", text(&self.id)),
-            ("parent_id", Value::Void),
-            ("argsrepr", text(args)),
-            ("kwargsrepr", text(kwargs)),
-            ("origin", text(origin)),
-            ("ignore_result", Value::Bool(true)),
-            ("replaced_task_nesting", Value::I32(0)),
-            ("stamped_headers", Value::Void),
-            ("stamps", Value::Table(Table::new())),
-        ];
-        Message {
-            properties: Properties {
-                content_type: Some(JSON.into()),
-                content_encoding: Some("utf-8".into()),
-                delivery_mode: Some(PERSISTENT),
-                priority: Some(0),
-                correlation_id: Some(self.id.clone()),
-                ..Properties::default()
-            },
-            headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            body: body.into(),
-        }
+        let options = Options {
+            eta: self.eta,
+            expires: self.expires.map(Expires::At),
+            retries: self.retries,
+            ignore_result: Some(false),
+            ..Options::default()
+        };
+        let (argsrepr, kwargsrepr) = shown.unwrap_or(("()", "{}"));
+        // A plain call has no relative option, for which the time of the call would count.
+        let now = Timestamp::UNIX_EPOCH;
+        let options = &options;
+        Envelope { task: &self.task, id: &self.id, origin, argsrepr, kwargsrepr, now, options }.seal(body)
     }
 
     /// The same message for its next try, as Celery publishes a retry: `retries` and `eta` set, `parent_id` its own id,
@@ -146,7 +123,7 @@ fn instant(headers: &Table, name: &'static str) -> Result<Option<Timestamp>, Hea
 }
 
 /// An instant without an offset means the app's time zone in Celery, which is UTC unless it was changed.
-fn parse_instant(text: &str) -> Option<Timestamp> {
+pub(super) fn parse_instant(text: &str) -> Option<Timestamp> {
     text.parse()
         .ok()
         .or_else(|| text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp()))

@@ -3,6 +3,7 @@
 //! The defaults are the binary's commented `config.default.toml`, which is also its manual. A key that nothing reads is
 //! an error that names it. The environment is read here and nowhere else: `POSTRIDER__SECTION__KEY`.
 
+mod results_section;
 mod secret_url;
 mod sections;
 mod stop_timeout;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use ::config::{Config, Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
 
+pub use results_section::ResultsSection;
 pub use secret_url::SecretUrl;
 pub use sections::{
     AmqpSection, EvictionRule, KeysSection, LogFormat, LogSection, QueueSection, RedisSection,
@@ -126,6 +128,13 @@ fn without_values(text: &str) -> String {
 fn credentials_folder() -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     std::env::var("CREDENTIALS_DIRECTORY").ok().map(PathBuf::from)
+}
+
+/// Whether SIGTERM is to mean what SIGQUIT means: Celery's `REMAP_SIGTERM=SIGQUIT`, for platforms that send SIGTERM shortly
+/// before they kill.
+pub fn sigterm_means_sigquit() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    std::env::var("REMAP_SIGTERM").is_ok_and(|signal| signal.eq_ignore_ascii_case("SIGQUIT"))
 }
 
 /// Durations as text: `300ms`, `60s`, `5m`, `24h`, `1h30m`.

@@ -1,5 +1,5 @@
 //! The name of every key, built in one place. No name holds a number, an address or a code: callers give hashes and ids.
-//! Django's keys are the exception, whose names are not ours to choose.
+//! Django's and Celery's keys are the exception, whose names are not ours to choose.
 
 use super::Redis;
 
@@ -42,5 +42,15 @@ impl Redis {
     /// The key that Django sets while a number must wait.
     pub fn django_flag_key(mobile: &str) -> String {
         format!("send_flag_{mobile}")
+    }
+
+    /// The key that Celery keeps a task's result under, which is also the channel that it is told on.
+    pub fn result_key(task: &str) -> String {
+        format!("celery-task-meta-{task}")
+    }
+
+    /// The key that Celery keeps a group under; with a suffix, one of those that its chord is joined by.
+    pub fn group_key(group: &str, suffix: &str) -> String {
+        format!("celery-taskset-meta-{group}{suffix}")
     }
 }

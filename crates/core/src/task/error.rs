@@ -1,72 +1,77 @@
 //! How a run ends when it does not end well. Each variant says what is done next and at what level it is logged.
 
-use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use super::{Reason, Retry};
+use crate::celery::{Call, Exception};
 
 /// Why a run ended without a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum TaskError {
-    /// It may go better later: tried again by the task's retry policy, or after `after`. Logged at `warn`. When the
-    /// retries are used up, the message goes to the dead-letter queue, at `error`.
-    Retry {
-        /// What went wrong, without secrets.
-        reason: Reason,
-        /// A wait that the other side asked for, instead of the policy's.
-        after: Option<Duration>,
-    },
-    /// It will not go better: to the dead-letter queue. Logged at `error`.
+    /// An error that the task passes on with `?` and does not judge. Tried again if the task's
+    /// [`AutoRetry`](super::AutoRetry) takes it, by default each; else as [`TaskError::Fail`].
+    Raised(Reason),
+    /// It may go better later: tried again by the task's retry policy, or after the wait that is asked for. Logged at
+    /// `warn`. When the retries are used up, the task has failed, at `error`.
+    Retry(Box<Retry>),
+    /// It will not go better: the task has failed, and its message goes to the dead-letter queue unless the worker
+    /// keeps none of failed tasks. Logged at `error`.
     Fail(Reason),
     /// Not now, through nobody's fault: comes back after the wait, its retries unchanged. Logged at `debug`.
     Snooze(Duration),
     /// It may have happened and must not happen twice: reported and acknowledged. Logged at `error`.
     Unknown(Reason),
+    /// Celery's `Reject`: back to the queue for another worker, or else to the dead-letter queue. Logged at `warn`. A
+    /// task that is acknowledged before its run cannot go back.
+    Reject {
+        /// Why.
+        reason: Reason,
+        /// Whether it goes back to its queue.
+        requeue: bool,
+    },
+    /// Celery's `Ignore`: acknowledged, and no result is stored. Logged at `debug`.
+    Ignore,
+    /// Another task, a chain, a group or a chord takes the place of this one, its id, links and chain included. Logged
+    /// at `debug`. [`Context::replace`](super::Context::replace) makes it.
+    Replace(Box<Call>),
     /// Too late to be of use: counted and acknowledged. Logged at `warn`.
     Expired,
     /// The worker was told to stop at once: the message goes back to its queue. Logged at `info`.
     Interrupted,
 }
 
-/// A stable code for programs and a sentence for people. Neither may hold a code, a number or a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason {
-    /// For programs and metrics: lower case, underscores.
-    pub code: String,
-    /// For people.
-    pub detail: String,
-    /// When what the task was for runs out, where the task knows it better than the message's headers.
-    pub not_after: Option<Timestamp>,
-}
-
 impl TaskError {
     /// Tries again by the task's retry policy.
     pub fn retry(code: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::Retry { reason: Reason::new(code, detail), after: None }
+        Retry::by_policy().because(Reason::new(code, detail)).into()
     }
 
     /// Gives up.
     pub fn fail(code: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Fail(Reason::new(code, detail))
     }
-}
 
-impl Reason {
-    /// A reason from its two parts.
-    pub fn new(code: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { code: code.into(), detail: detail.into(), not_after: None }
+    /// Gives up with the exception that a Python client then sees raised, for example
+    /// `Exception::new("ValueError", "builtins", vec!["bad code".into()])`.
+    pub fn raise(exception: Exception) -> Self {
+        Self::Fail(exception.into())
+    }
+
+    /// Refuses the message: to the dead-letter queue, or with `requeue` back to where it came from.
+    pub fn reject(code: impl Into<String>, detail: impl Into<String>, requeue: bool) -> Self {
+        Self::Reject { reason: Reason::new(code, detail), requeue }
     }
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.detail, self.code)
+impl From<Retry> for TaskError {
+    fn from(retry: Retry) -> Self {
+        Self::Retry(Box::new(retry))
     }
 }
 
 impl<E: std::error::Error> From<E> for TaskError {
-    /// An error that nothing more is known about may pass, as any exception does in Celery's `autoretry_for`.
+    /// An error that nothing more is known about. A Python client sees an exception with the name of its type.
     fn from(error: E) -> Self {
-        Self::retry("error", error.to_string())
+        Self::Raised(Reason::of(&error))
     }
 }

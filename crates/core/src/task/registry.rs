@@ -1,13 +1,15 @@
 //! Finds the behaviour of a task by its name.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
-
-use super::{Compute, Context, RetryPolicy, TaskError};
+use super::each::{Decode, Decoders, Each};
+use super::{
+    AsyncJob, BlockingJob, CallDefaults, Compute, ComputeBlocking, Job, KnownTasks, LimitError, RetryPolicy,
+    Task, TaskOptions,
+};
+use crate::canvas::Accumulate;
 use crate::celery::{Arguments, ArgumentsError};
 
 /// The tasks that a worker can run, with the services `S` that they share.
@@ -18,18 +20,19 @@ pub struct Registry<S> {
 /// A task in the registry.
 pub struct Registered<S> {
     name: &'static str,
-    retry: RetryPolicy,
-    sensitive: bool,
-    decode: fn(Arguments) -> Result<Job<S>, ArgumentsError>,
+    options: TaskOptions,
+    calls: CallDefaults,
+    decode: Decoder<S>,
 }
 
-/// A call whose arguments are decoded: give it the services and it runs.
-pub struct Job<S>(Box<dyn FnOnce(Arc<S>, Context, Expired) -> JobFuture + Send>);
-
-/// Whether the call's end of life has passed.
-type Expired = bool;
-
-type JobFuture = Pin<Box<dyn Future<Output = Result<Value, TaskError>> + Send>>;
+/// What reads the arguments of a task.
+enum Decoder<S> {
+    Typed(Decode<S>),
+    /// `celery.map`, of these tasks.
+    Map(Arc<Decoders<S>>),
+    /// `celery.starmap`.
+    Starmap(Arc<Decoders<S>>),
+}
 
 impl<S: Send + Sync + 'static> Registry<S> {
     /// An empty registry.
@@ -37,21 +40,56 @@ impl<S: Send + Sync + 'static> Registry<S> {
         Self { tasks: HashMap::new() }
     }
 
-    /// Adds a task.
+    /// Adds a task that runs on the async runtime.
     ///
     /// # Panics
     /// When the name is taken: a second task of one name is a mistake that must not wait for the first message.
     #[must_use]
-    pub fn register<T: Compute<S>>(mut self) -> Self {
-        let task = Registered {
-            name: T::NAME,
-            retry: T::RETRY,
-            sensitive: T::SENSITIVE,
-            decode: decode_and_bind::<T, S>,
+    pub fn register<T: Compute<S>>(self) -> Self {
+        self.add::<T>(|arguments| Ok(Job::Async(AsyncJob::of::<T>(arguments.decode()?))))
+    }
+
+    /// Adds a task that blocks its thread.
+    ///
+    /// # Panics
+    /// When the name is taken.
+    #[must_use]
+    pub fn register_blocking<T: ComputeBlocking<S>>(self) -> Self {
+        self.add::<T>(|arguments| Ok(Job::Blocking(BlockingJob::of::<T>(arguments.decode()?))))
+    }
+
+    /// Adds the tasks that every Celery worker has and that others may call here: `celery.accumulate`, and
+    /// `celery.map` and `celery.starmap` of the tasks that are registered before.
+    #[must_use]
+    pub fn with_builtins(self) -> Self {
+        let typed = |(name, task): (&&'static str, &Registered<S>)| match task.decode {
+            Decoder::Typed(decode) => Some((*name, decode)),
+            Decoder::Map(_) | Decoder::Starmap(_) => None,
         };
-        let taken = self.tasks.insert(T::NAME, task).is_some();
-        assert!(!taken, "the task {} is registered twice", T::NAME);
+        let decoders: Arc<Decoders<S>> = Arc::new(self.tasks.iter().filter_map(typed).collect());
+        self.add::<Accumulate>(|arguments| {
+            let payload: Accumulate = arguments.decode()?;
+            Ok(Job::Async(AsyncJob::known(payload.value())))
+        })
+        .add_with::<Each<false>>(Decoder::Map(Arc::clone(&decoders)))
+        .add_with::<Each<true>>(Decoder::Starmap(decoders))
+    }
+
+    /// Changes the options of a task that is registered, for this worker.
+    ///
+    /// # Panics
+    /// When it is not registered.
+    #[must_use]
+    pub fn configure<T: Task>(mut self, change: impl FnOnce(&mut TaskOptions)) -> Self {
+        let task = self.tasks.get_mut(T::NAME);
+        change(&mut task.unwrap_or_else(|| panic!("the task {} is not registered", T::NAME)).options);
         self
+    }
+
+    /// Refuses a task that is acknowledged after its run and may run for longer than half the time that the broker waits
+    /// for an acknowledgement.
+    pub fn check(&self, consumer_timeout: Duration) -> Result<(), LimitError> {
+        self.tasks.values().try_for_each(|task| task.options.check(task.name, consumer_timeout))
     }
 
     /// The task of that name.
@@ -59,11 +97,33 @@ impl<S: Send + Sync + 'static> Registry<S> {
         self.tasks.get(name)
     }
 
+    /// All tasks, in no order.
+    pub fn tasks(&self) -> impl Iterator<Item = &Registered<S>> {
+        self.tasks.values()
+    }
+
+    /// What a producer needs to know of the tasks, so that calls that name them only are made as their types say.
+    pub fn known(&self) -> KnownTasks {
+        self.tasks.iter().map(|(name, task)| (*name, task.calls)).collect()
+    }
+
     /// The names, sorted.
     pub fn names(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self.tasks.keys().copied().collect();
         names.sort_unstable();
         names
+    }
+
+    fn add<T: Task>(self, decode: Decode<S>) -> Self {
+        self.add_with::<T>(Decoder::Typed(decode))
+    }
+
+    fn add_with<T: Task>(mut self, decode: Decoder<S>) -> Self {
+        let (options, calls) = (TaskOptions::of::<T>(), CallDefaults::of::<T>());
+        let task = Registered { name: T::NAME, options, calls, decode };
+        let taken = self.tasks.insert(T::NAME, task).is_some();
+        assert!(!taken, "the task {} is registered twice", T::NAME);
+        self
     }
 }
 
@@ -79,47 +139,29 @@ impl<S> Registered<S> {
         self.name
     }
 
+    /// Its options in this worker.
+    pub fn options(&self) -> &TaskOptions {
+        &self.options
+    }
+
     /// What happens after an error that may pass.
     pub fn retry(&self) -> RetryPolicy {
-        self.retry
+        self.options.retry
     }
 
     /// Whether the arguments must not be shown.
     pub fn sensitive(&self) -> bool {
-        self.sensitive
+        self.options.sensitive
     }
+}
 
+impl<S: Send + Sync + 'static> Registered<S> {
     /// Reads the arguments of a call.
     pub fn decode(&self, arguments: Arguments) -> Result<Job<S>, ArgumentsError> {
-        (self.decode)(arguments)
+        match &self.decode {
+            Decoder::Typed(decode) => decode(arguments),
+            Decoder::Map(decoders) => arguments.decode::<Each<false>>()?.job(decoders),
+            Decoder::Starmap(decoders) => arguments.decode::<Each<true>>()?.job(decoders),
+        }
     }
-}
-
-impl<S> Job<S> {
-    /// Runs the call once.
-    pub fn run(self, services: Arc<S>, context: Context) -> JobFuture {
-        (self.0)(services, context, false)
-    }
-
-    /// Tells the task that the call's end of life has passed.
-    pub fn expire(self, services: Arc<S>, context: Context) -> JobFuture {
-        (self.0)(services, context, true)
-    }
-}
-
-fn decode_and_bind<T: Compute<S>, S: Send + Sync + 'static>(
-    arguments: Arguments,
-) -> Result<Job<S>, ArgumentsError> {
-    let payload: T = arguments.decode()?;
-    Ok(Job(Box::new(move |services, context, expired| {
-        Box::pin(async move {
-            if expired {
-                payload.expired(&services, &context).await;
-                return Err(TaskError::Expired);
-            }
-            let value = payload.compute(&services, &context).await?;
-            serde_json::to_value(value)
-                .map_err(|error| TaskError::fail("unserializable_result", error.to_string()))
-        })
-    })))
 }

@@ -1,93 +1,177 @@
-//! How long to wait before the next try: a pure function of the count of tries.
+//! Asking for another try from inside a task: Celery's `self.retry()`.
 
+use std::fmt;
 use std::time::Duration;
 
-/// An exponential series: `base`, `2 × base`, `4 × base` …, up to a cap.
-///
-/// The tutorial's task is `exponential(3 s).max_retries(3)`: it waits 3, 6 and 12 seconds.
+use super::{Reason, RetryPolicy, Task};
+use crate::celery::{Arguments, Exception};
+
+/// A wish to be tried again. It becomes a [`TaskError`](super::TaskError) with `into()` or `?`.
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use postrider_core::task::RetryPolicy;
-/// let policy = RetryPolicy::exponential(Duration::from_secs(3)).max_retries(3);
-/// let waits: Vec<u64> = (0..3).map(|retries| policy.delay(retries, None).as_secs()).collect();
-/// assert_eq!(waits, [3, 6, 12]);
+/// # use postrider_core::task::{Reason, Retry, TaskError};
+/// let soon: TaskError = Retry::after(Duration::from_secs(5)).into();
+/// let later: TaskError = Retry::backoff().because(Reason::new("busy", "the printer is busy")).max_retries(9).into();
+/// # assert_ne!(soon, later);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryPolicy {
-    base: Duration,
-    cap: Duration,
-    max_retries: u32,
-    jitter: bool,
+#[derive(Clone, PartialEq)]
+pub struct Retry {
+    /// How long to wait.
+    pub wait: Wait,
+    /// What went wrong, without secrets. Without a reason, a task whose retries are used up has failed with
+    /// `MaxRetriesExceededError`.
+    pub reason: Option<Reason>,
+    /// For this once, another count of retries than the policy's.
+    pub max_retries: Option<u32>,
+    /// The arguments of the next try, where they are others. See [`Retry::with_payload`].
+    pub arguments: Option<Box<Arguments>>,
 }
 
-impl RetryPolicy {
-    /// Waits `base × 2^n` before retry `n` (from 0), at most 10 minutes as in Celery; three retries, no jitter.
-    pub const fn exponential(base: Duration) -> Self {
-        Self { base, cap: Duration::from_mins(10), max_retries: 3, jitter: false }
+/// How long a task waits that asked to be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// As the task's policy says for those who ask: its default delay, or else its series.
+    ByPolicy,
+    /// The policy's series.
+    Backoff,
+    /// This long.
+    For(Duration),
+}
+
+impl Retry {
+    /// After the wait that the task's policy has for those who ask.
+    pub const fn by_policy() -> Self {
+        Self::with(Wait::ByPolicy)
     }
 
-    /// No second try.
-    pub const fn never() -> Self {
-        Self::exponential(Duration::ZERO).max_retries(0)
+    /// After the next wait of the policy's series.
+    pub const fn backoff() -> Self {
+        Self::with(Wait::Backoff)
     }
 
-    /// How many times it is tried again.
+    /// After this wait: Celery's `countdown`.
+    pub const fn after(delay: Duration) -> Self {
+        Self::with(Wait::For(delay))
+    }
+
+    /// What went wrong: Celery's `exc`. A task whose retries are used up has failed with it.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<Reason>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Another count of retries than the policy's, for this once; `u32::MAX` is for ever.
     #[must_use]
     pub const fn max_retries(mut self, max_retries: u32) -> Self {
-        self.max_retries = max_retries;
+        self.max_retries = Some(max_retries);
         self
     }
 
-    /// The longest wait.
-    #[must_use]
-    pub const fn cap(mut self, cap: Duration) -> Self {
-        self.cap = cap;
-        self
+    /// The next try has this payload: Celery's `self.retry(args=…, kwargs=…)`. An error where it has no JSON form.
+    pub fn with_payload(mut self, payload: &impl Task) -> Result<Self, serde_json::Error> {
+        self.arguments = Some(Box::new(Arguments::of(payload)?));
+        Ok(self)
     }
 
-    /// Draws each wait evenly between zero and the series' value, in whole seconds, as Celery's `retry_jitter` does.
-    #[must_use]
-    pub const fn jitter(mut self, jitter: bool) -> Self {
-        self.jitter = jitter;
-        self
+    const fn with(wait: Wait) -> Self {
+        Self { wait, reason: None, max_retries: None, arguments: None }
     }
 
-    /// How many times it is tried again.
-    pub const fn retries(&self) -> u32 {
-        self.max_retries
-    }
-
-    /// The wait after `retries` retries. `drawn` is a random number in 0..=1 000 000 for the jitter; without it, or
-    /// without jitter, the series' value itself. The draw is made before a delay queue is chosen.
-    pub fn delay(&self, retries: u32, drawn: Option<u32>) -> Duration {
-        let factor = 2_u32.saturating_pow(retries);
-        let full = self.base.saturating_mul(factor).min(self.cap);
-        match drawn {
-            Some(drawn) if self.jitter => {
-                let seconds = full.as_secs().saturating_add(1) * u64::from(drawn) / 1_000_001;
-                Duration::from_secs(seconds)
-            }
-            _ => full,
+    /// The wait before the next try after `retries` retries, or why there is none: the retries are used up.
+    pub fn decide(
+        self,
+        policy: RetryPolicy,
+        retries: u32,
+        drawn: Option<u32>,
+    ) -> Result<(Duration, Reason), Reason> {
+        let policy = self.max_retries.map_or(policy, |max_retries| policy.max_retries(max_retries));
+        if !policy.allows(retries) {
+            return Err(match self.reason {
+                Some(reason) => Reason {
+                    code: format!("exhausted:{}", reason.code),
+                    detail: format!("{} after {} retries", reason.detail, policy.retries()),
+                    ..reason
+                },
+                None => exhausted(policy.retries()),
+            });
         }
+        let wait = match self.wait {
+            Wait::ByPolicy => policy.asked_delay(retries, drawn),
+            Wait::Backoff => policy.delay(retries, drawn),
+            Wait::For(delay) => delay,
+        };
+        Ok((wait, self.reason.unwrap_or_else(|| Reason::new("retry", "the task asked to be tried again"))))
     }
+}
+
+impl fmt::Debug for Retry {
+    /// Without the arguments, which may hold anything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("wait", &self.wait)
+            .field("reason", &self.reason)
+            .field("max_retries", &self.max_retries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The end of a task that was tried again too often and never said why.
+fn exhausted(retries: u32) -> Reason {
+    let detail = format!("it asked for another try after {retries} retries");
+    let exception = Exception::max_retries_exceeded(&detail);
+    Reason::new("exhausted:retry", detail).with(exception)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const POLICY: RetryPolicy =
+        RetryPolicy::exponential(Duration::from_secs(3)).default_delay(Duration::from_mins(3));
+
     #[test]
-    fn the_series_doubles_up_to_its_cap() {
-        let policy = RetryPolicy::exponential(Duration::from_secs(1)).cap(Duration::from_secs(10));
-        let waits: Vec<u64> = [0, 1, 2, 3, 4, 40].iter().map(|n| policy.delay(*n, None).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 10, 10]);
+    fn each_way_to_ask_has_its_own_wait() {
+        let wait = |retry: Retry| retry.decide(POLICY, 1, None).unwrap().0.as_secs();
+
+        assert_eq!(wait(Retry::by_policy()), 180);
+        assert_eq!(wait(Retry::backoff()), 6);
+        assert_eq!(wait(Retry::after(Duration::from_secs(4))), 4);
     }
 
     #[test]
-    fn jitter_reaches_every_whole_second_from_zero_to_the_full_wait() {
-        let policy = RetryPolicy::exponential(Duration::from_secs(3)).jitter(true);
-        let wait = |drawn| policy.delay(1, Some(drawn)).as_secs();
-        assert_eq!((wait(0), wait(500_000), wait(1_000_000)), (0, 3, 6));
+    fn used_up_retries_end_with_the_reason_or_with_celerys_own_exception() {
+        let reason = Reason::new("down", "it is down");
+        let named = Retry::backoff().because(reason).decide(POLICY, 3, None).unwrap_err();
+        let silent = Retry::backoff().decide(POLICY, 3, None).unwrap_err();
+
+        assert_eq!(
+            (named.code.as_str(), named.detail.as_str()),
+            ("exhausted:down", "it is down after 3 retries")
+        );
+        assert_eq!(silent.exception().kind, "MaxRetriesExceededError");
+    }
+
+    #[test]
+    fn a_count_of_retries_holds_for_the_call_that_names_it() {
+        assert!(Retry::backoff().max_retries(1).decide(POLICY, 1, None).is_err());
+        assert!(Retry::backoff().max_retries(9).decide(POLICY, 8, None).is_ok());
+    }
+
+    #[test]
+    fn another_payload_goes_along_and_is_not_shown() {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        struct Greet {
+            name: String,
+        }
+        impl Task for Greet {
+            const NAME: &'static str = "greet";
+        }
+
+        let retry = Retry::backoff().with_payload(&Greet { name: "Ada".into() }).unwrap();
+
+        assert_eq!(retry.arguments.as_ref().unwrap().kwargs["name"], "Ada");
+        assert!(!format!("{retry:?}").contains("Ada"));
     }
 }

@@ -45,6 +45,7 @@ impl Task for SendCode {
     const NAME: &'static str = "sms.send_code";
     const QUEUE: &'static str = "sms";
     const RETRY: RetryPolicy = RetryPolicy::exponential(Duration::from_secs(3)).max_retries(3);
+    const IGNORE_RESULT: bool = true;
     const SENSITIVE: bool = true;
 }
 

@@ -9,8 +9,8 @@ use postrider_core::clock::Clock;
 use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
 use postrider_worker::DeadLetter;
+use postrider_worker::cli::{Failure, print};
 
-use super::answer::{Failure, print};
 use super::config::Settings;
 
 #[derive(Debug, Clone, Subcommand)]
@@ -39,7 +39,7 @@ pub(crate) struct Which {
 }
 
 pub(crate) async fn command(settings: &Settings, command: Command) -> Result<(), Failure> {
-    let config = settings.amqp()?;
+    let config = settings.engine.amqp()?;
     let look = DeadLetters::open(&config, DEAD).await.context("the broker cannot be reached")?;
     let mut count = Count::default();
     let shutdown = Shutdown::new();
@@ -111,7 +111,7 @@ async fn replay(
     let now = Clock::System.now();
     let (queue, message): (String, Message) =
         letter.replay(&delivery.message, Some(keys), now).map_err(|error| error.to_string())?;
-    broker.publish(&queue, message).await.map_err(|error| error.to_string())?;
+    broker.publish(&queue, &message).await.map_err(|error| error.to_string())?;
     delivery.ack().await;
     Ok(())
 }

@@ -1,9 +1,6 @@
 //! The SMS worker: its command line, its configuration, its commands, and the wiring of engine and handlers.
 
-mod answer;
 pub(crate) mod cli;
 mod config;
 mod dead_letters;
-mod flags;
 mod run;
-mod topology;

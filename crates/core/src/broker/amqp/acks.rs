@@ -63,6 +63,11 @@ impl Acks {
         self.flush(true).await
     }
 
+    /// Whether everything that was handed out is settled.
+    pub(super) fn is_idle(&self) -> bool {
+        self.window().is_idle()
+    }
+
     /// The channel is gone: what is finished now will be handed out again.
     pub(super) fn close(&self) {
         let lost = self.window().close();

@@ -66,9 +66,19 @@ impl AmqpConfig {
     }
 
     pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, LinkError> {
+        self.connect_framed(purpose, FRAME_MAX).await
+    }
+
+    /// The same with other frames: smaller ones save memory where little is said.
+    pub(super) async fn connect_framed(
+        &self,
+        purpose: &str,
+        frame_max: u32,
+    ) -> Result<Connection, LinkError> {
         let properties =
             ConnectionProperties::default().with_connection_name(format!("{} {purpose}", self.name).into());
-        let uri = self.uri()?;
+        let mut uri = self.uri()?;
+        uri.query.frame_max = Some(frame_max);
         within(self.connect_timeout, Connection::connect_uri(uri, properties)).await
     }
 

@@ -1,48 +1,57 @@
 //! Consuming on a connection of its own, a channel a queue.
 //!
-//! The stream of deliveries that the worker sees goes on across lost connections. Deliveries that were taken before the
-//! loss can no longer be acked; the broker hands them out again.
+//! 1. The stream of deliveries that the worker sees goes on across lost connections. Deliveries that were taken before
+//!    the loss can no longer be acked; the broker hands them out again.
+//! 2. What is consumed may change at any time. The list of what is wanted is the truth; each session, and each change of
+//!    the list, brings the channels to agree with it ([`flow`]).
+//! 3. What the broker handed out waits in the client library and in the [`Handover`] for somebody to take it. In periods
+//!    of an eighth of the longest wait, what lies in the library is taken out and marked; what is still there eight
+//!    periods later goes back with all that waits, and the flow stops until somebody asks. Each message by itself costs
+//!    nothing for this.
 
+mod flow;
+mod numbered;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::future::try_join_all;
-use futures::stream::SelectAll;
-use futures::{Stream, StreamExt as _};
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
-use lapin::types::{FieldTable, ShortString};
-use lapin::{Channel, Connection};
-use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use self::flow::Flow;
 use super::super::Subscription;
-use super::super::delivery::{Acker, Consumer, Delivery};
-use super::super::topology::Topology;
-use super::acks::Acks;
-use super::connect::{AmqpConfig, LinkError, close, within};
-use super::{convert, declare, supervisor};
+use super::super::consumers::Wanted;
+use super::super::delivery::Consumer;
+use super::super::handover::{Handover, Pushed};
+use super::connect::{AmqpConfig, LinkError, close};
+use super::declared::Declared;
+use super::{declare, supervisor};
 use crate::shutdown::Shutdown;
 
 /// How many deliveries lie between the connection and the pool. They are given back when the consumer is cancelled.
 const HANDED_OVER: usize = 64;
-/// How long giving back what nobody has taken may take.
-const GIVE_BACK: Duration = Duration::from_secs(2);
+/// How many periods a delivery may wait.
+const PERIODS: u32 = 8;
+const SHORTEST_PERIOD: Duration = Duration::from_millis(20);
 
 pub(super) fn start(
     config: Arc<AmqpConfig>,
-    topology: Arc<Topology>,
+    declared: Arc<Declared>,
     subscriptions: Vec<Subscription>,
     shutdown: &Shutdown,
 ) -> Consumer {
-    let (tx, deliveries) = mpsc::channel(HANDED_OVER);
+    let (handover, wanted) = (Handover::new(HANDED_OVER), Wanted::new(subscriptions));
     let (cancel, closing) = (CancellationToken::new(), CancellationToken::new());
     let live = Arc::new(AtomicBool::new(false));
     let session = Session {
         config,
-        topology,
-        subscriptions,
-        tx,
+        declared,
+        wanted: Arc::clone(&wanted),
+        handover: Arc::clone(&handover),
         cancel: cancel.clone(),
         close: closing.clone(),
         live: Arc::clone(&live),
@@ -52,19 +61,25 @@ pub(super) fn start(
         let stop = session.cancel.clone();
         supervisor::keep("consume", &stop, &session).await;
     });
-    Consumer { deliveries, cancel, close: closing, live }
+    Consumer { handover, wanted, cancel, close: closing, live }
 }
 
 struct Session {
     config: Arc<AmqpConfig>,
-    topology: Arc<Topology>,
-    subscriptions: Vec<Subscription>,
-    tx: mpsc::Sender<Delivery>,
+    declared: Arc<Declared>,
+    wanted: Arc<Wanted>,
+    handover: Arc<Handover>,
     cancel: CancellationToken,
     close: CancellationToken,
     live: Arc<AtomicBool>,
     /// Whether an earlier session ended with an error.
     failed: AtomicBool,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.handover.end();
+    }
 }
 
 impl supervisor::Session for Session {
@@ -75,20 +90,14 @@ impl supervisor::Session for Session {
     }
 }
 
-struct Subscribed {
-    queue: Arc<str>,
-    channel: Channel,
-    tag: ShortString,
-    acks: Arc<Acks>,
-}
-
-/// What the broker hands out, by the number of the subscription; `None` where one has ended.
-type Handed = (usize, Option<lapin::Result<lapin::message::Delivery>>);
-
-impl Drop for Subscribed {
-    fn drop(&mut self) {
-        self.acks.close();
-    }
+/// Why handing out has stopped.
+enum Turn {
+    /// The consumer is cancelled.
+    Stop,
+    /// Other queues are wanted.
+    Changed,
+    /// Nobody has taken a delivery for the longest wait.
+    Overdue,
 }
 
 impl Session {
@@ -97,113 +106,126 @@ impl Session {
         // The publishing connection makes sure of the queues when both connect. Only when this one failed by itself,
         // for example because its queue was deleted, must it look for itself.
         if self.failed.swap(true, Ordering::SeqCst) {
-            declare::ensure(&connection, &self.topology, &self.config).await?;
+            declare::ensure(&connection, &self.declared.topology(), &self.config).await?;
         }
-        let mut subscribed = Vec::new();
-        let mut streams = SelectAll::new();
-        for (number, subscription) in self.subscriptions.iter().enumerate() {
-            let (one, consumer) = self.subscribe(&connection, subscription).await?;
-            // The end of a stream is an item here, else `SelectAll` would drop it silently.
-            let ends = futures::stream::iter([None]);
-            streams.push(consumer.map(Some).chain(ends).map(move |item| (number, item)));
-            subscribed.push(one);
-        }
+        let mut flow = Flow::new(&connection, self.config.connect_timeout);
+        self.follow(&mut flow).await?;
         *held = true;
-        self.live.store(true, Ordering::SeqCst);
-        tracing::info!(queues = %self.names(), "consuming");
-
-        let flushing = try_join_all(subscribed.iter().map(|one| one.acks.keep_flushing()));
-        tokio::select! {
-            done = self.hand_out(&subscribed, &mut streams) => done?,
-            Err(error) = flushing => return Err(error),
+        loop {
+            let acks = flow.acks();
+            let flushing = try_join_all(acks.iter().map(|acks| acks.keep_flushing()));
+            let goes_on = tokio::select! {
+                goes_on = self.one_turn(&mut flow) => goes_on?,
+                Err(error) = flushing => return Err(error),
+            };
+            if !goes_on {
+                break;
+            }
         }
-        for one in &subscribed {
-            let flushed = tokio::time::timeout(self.config.connect_timeout, one.acks.flush_all()).await;
+        for acks in flow.acks() {
+            let flushed = tokio::time::timeout(self.config.connect_timeout, acks.flush_all()).await;
             flushed.map_err(|_| LinkError::Timeout(self.config.connect_timeout))??;
         }
         close(&connection, self.config.connect_timeout).await;
         Ok(())
     }
 
-    /// Hands out until the consumer is cancelled, then waits until the worker says that it is done.
-    async fn hand_out<S>(
-        &self,
-        subscribed: &[Subscribed],
-        streams: &mut SelectAll<S>,
-    ) -> Result<(), LinkError>
-    where
-        S: Stream<Item = Handed> + Unpin,
-    {
-        // Each wait looks at the cancellation last: what is there already costs no registration with it.
-        while !self.cancel.is_cancelled() {
-            let place = tokio::select! {
-                biased;
-                place = self.tx.reserve() => match place { Ok(place) => place, Err(_) => break },
-                () = self.cancel.cancelled() => break,
-            };
-            let (number, item) = tokio::select! {
-                biased;
-                item = streams.next() => item.ok_or_else(|| LinkError::Ended(self.names()))?,
-                () = self.cancel.cancelled() => break,
-            };
-            let Subscribed { queue, acks, .. } = &subscribed[number];
-            let delivery = item.ok_or_else(|| LinkError::Ended(queue.to_string()))??;
-            place.send(Delivery {
-                queue: Arc::clone(queue),
-                redelivered: delivery.redelivered,
-                message: convert::received(&delivery.properties, delivery.data),
-                acker: Acker::Amqp(acks.ticket(delivery.delivery_tag)),
-            });
+    /// Hands out until something else is to be done, and does it. `false` when that was the end.
+    async fn one_turn(&self, flow: &mut Flow<'_>) -> Result<bool, LinkError> {
+        match self.hand_out(flow).await? {
+            Turn::Changed => self.follow(flow).await.map(|()| true),
+            Turn::Overdue => self.pause(flow).await.map(|()| true),
+            Turn::Stop => self.finish(flow).await.map(|()| false),
         }
-        self.live.store(false, Ordering::SeqCst);
-        for one in subscribed {
-            let cancelled = one.channel.basic_cancel(one.tag.clone(), BasicCancelOptions::default());
-            within(self.config.connect_timeout, cancelled).await?;
+    }
+
+    async fn hand_out(&self, flow: &mut Flow<'_>) -> Result<Turn, LinkError> {
+        if self.cancel.is_cancelled() {
+            return Ok(Turn::Stop);
         }
-        give_back(streams).await;
-        // What the worker has taken is acked on this connection until it says that it is done.
-        self.close.cancelled().await;
+        let mut room = true;
+        let period = (self.handover.wait() / PERIODS).max(SHORTEST_PERIOD);
+        let mut periods = tokio::time::interval_at(Instant::now() + period, period);
+        periods.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Each wait looks at the rest last: what is there already costs no registration with them. The end of the consumer
+        // is a change too.
+        while self.wanted.version() == flow.version {
+            let delivery = if !room {
+                tokio::select! {
+                    biased;
+                    () = self.handover.room() => room = true,
+                    () = self.wanted.changed.notified() => {}
+                    _ = periods.tick() => if self.is_overdue(flow)? { return Ok(Turn::Overdue) },
+                }
+                None
+            } else if let Some(held) = flow.next_held() {
+                Some(held)
+            } else {
+                tokio::select! {
+                    biased;
+                    item = flow.streams.next(), if !flow.streams.is_empty() => match item {
+                        Some((number, item)) => flow.delivery(number, item)?,
+                        None => None,
+                    },
+                    () = self.wanted.changed.notified() => None,
+                    _ = periods.tick() => if self.is_overdue(flow)? { return Ok(Turn::Overdue) } else { None },
+                }
+            };
+            match delivery.map(|delivery| self.handover.push(delivery)) {
+                Some(Pushed::Full) => room = false,
+                Some(Pushed::Closed(delivery)) => {
+                    delivery.requeue().await;
+                }
+                Some(Pushed::Room) | None => {}
+            }
+        }
+        Ok(if self.cancel.is_cancelled() { Turn::Stop } else { Turn::Changed })
+    }
+
+    /// A period is over: whether something has waited for too many of them.
+    fn is_overdue(&self, flow: &mut Flow<'_>) -> Result<bool, LinkError> {
+        flow.next_period()?;
+        let oldest = self.handover.oldest().or_else(|| flow.oldest_held());
+        Ok(oldest.is_some_and(|period| flow.period - period > PERIODS))
+    }
+
+    /// Consumes what is wanted now, and no more than that.
+    async fn follow(&self, flow: &mut Flow<'_>) -> Result<(), LinkError> {
+        let (version, list) = (self.wanted.version(), self.wanted.list());
+        for queue in flow.agree(&list).await? {
+            flow.give_back(self.handover.take_of(&queue)).await;
+        }
+        flow.version = version;
+        self.live.store(!list.is_empty(), Ordering::SeqCst);
+        self.wanted.followed(version);
         Ok(())
     }
 
-    async fn subscribe(
-        &self,
-        connection: &Connection,
-        subscription: &Subscription,
-    ) -> Result<(Subscribed, lapin::Consumer), LinkError> {
-        let limit = self.config.connect_timeout;
-        let channel = within(limit, connection.create_channel()).await?;
-        // Per consumer: a global prefetch closes the whole connection on a quorum queue (540).
-        within(limit, channel.basic_qos(subscription.prefetch, BasicQosOptions { global: false })).await?;
-        let name =
-            convert::short(&subscription.queue).map_err(|error| LinkError::Ended(error.to_string()))?;
-        let consume =
-            channel.basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default());
-        let consumer = within(limit, consume).await?;
-        let queue = Arc::from(subscription.queue.as_str());
-        let acks = Acks::new(channel.clone());
-        Ok((Subscribed { queue, tag: consumer.tag(), channel, acks }, consumer))
-    }
-
-    fn names(&self) -> String {
-        let names: Vec<&str> = self.subscriptions.iter().map(|one| one.queue.as_str()).collect();
-        names.join(",")
-    }
-}
-
-/// Requeues what the broker had handed out and nobody had taken, so that another worker gets it at once.
-async fn give_back(streams: &mut (impl Stream<Item = Handed> + Unpin)) {
-    let rest = async {
-        while let Some((_, item)) = streams.next().await {
-            if let Some(Ok(delivery)) = item {
-                let options = BasicNackOptions { multiple: false, requeue: true };
-                if let Err(error) = delivery.nack(options).await {
-                    tracing::debug!(%error, "a prefetched message goes back when the connection closes");
-                }
+    /// Gives back what waits, and waits until somebody asks for a delivery.
+    async fn pause(&self, flow: &mut Flow<'_>) -> Result<(), LinkError> {
+        let wait = self.handover.wait();
+        flow.stop().await?;
+        let count = flow.give_back(self.handover.take_all()).await;
+        tracing::warn!(
+            count,
+            ?wait,
+            "messages waited too long for a task to end and go back: the pool is busy"
+        );
+        loop {
+            tokio::select! {
+                () = self.handover.asked() => break,
+                () = self.wanted.changed.notified() => self.wanted.followed(self.wanted.version()),
             }
         }
-    };
-    if tokio::time::timeout(GIVE_BACK, rest).await.is_err() {
-        tracing::debug!("prefetched messages go back when the connection closes");
+        if self.cancel.is_cancelled() { Ok(()) } else { self.follow(flow).await }
+    }
+
+    /// Takes nothing more, and waits until the worker says that it is done: what it has taken is acked on this connection.
+    async fn finish(&self, flow: &mut Flow<'_>) -> Result<(), LinkError> {
+        self.live.store(false, Ordering::SeqCst);
+        flow.stop().await?;
+        flow.give_back(VecDeque::new()).await;
+        self.close.cancelled().await;
+        Ok(())
     }
 }

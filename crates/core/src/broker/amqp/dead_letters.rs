@@ -44,7 +44,10 @@ impl DeadLetters {
                 queue: self.queue.as_str().into(),
                 redelivered: delivery.redelivered,
                 message: convert::received(&delivery.properties, delivery.data),
+                exchange: delivery.exchange.into(),
+                routing_key: delivery.routing_key.into(),
                 acker: Acker::Single(Box::new(Single(delivery.acker))),
+                period: 0,
             }
         }))
     }

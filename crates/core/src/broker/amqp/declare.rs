@@ -9,7 +9,7 @@ use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 
-use super::super::topology::{Binding, Destination, Exchange, Queue, Topology};
+use super::super::topology::{self, Binding, Destination, Exchange, Queue, Topology};
 use super::connect::{AmqpConfig, LinkError, close, within};
 use super::convert;
 
@@ -64,6 +64,29 @@ pub(super) async fn ensure(
     config: &AmqpConfig,
 ) -> Result<(), LinkError> {
     Look { connection, config, compare: config.declare, channel: None }.go_through(topology).await
+}
+
+/// Binds one queue on a channel of its own. Where this user may not bind, an operator is taken to have done it.
+pub(super) async fn bind(
+    connection: &Connection,
+    config: &AmqpConfig,
+    exchange: &str,
+    queue: &str,
+    key: &str,
+) -> Result<(), LinkError> {
+    if !config.declare {
+        return Ok(());
+    }
+    let limit = config.connect_timeout;
+    let channel = within(limit, connection.create_channel()).await?;
+    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+    let bound =
+        within(limit, channel.queue_bind(short(queue)?, short(exchange)?, short(key)?, options, none)).await;
+    match found(queue, bound)? {
+        Found::There => within(limit, channel.close(200, "done".into())).await,
+        Found::NotAllowed => Ok(()),
+        Found::Missing => Err(TopologyError::Missing(format!("the queue {queue}")).into()),
+    }
 }
 
 struct Look<'a> {
@@ -137,7 +160,12 @@ impl Look<'_> {
         let channel = self.take_channel().await?;
         let declared = match object {
             Object::Exchange(exchange) => {
-                let kind = if exchange.topic { ExchangeKind::Topic } else { ExchangeKind::Direct };
+                let kind = match exchange.kind {
+                    topology::ExchangeKind::Direct => ExchangeKind::Direct,
+                    topology::ExchangeKind::Topic => ExchangeKind::Topic,
+                    topology::ExchangeKind::Fanout => ExchangeKind::Fanout,
+                    topology::ExchangeKind::Headers => ExchangeKind::Headers,
+                };
                 let options =
                     ExchangeDeclareOptions { passive, durable: true, ..ExchangeDeclareOptions::default() };
                 let none = FieldTable::default();

@@ -5,13 +5,19 @@
 //! timeout, and any error or end of a stream drops the connection and builds all of it anew ([`supervisor`]).
 
 mod acks;
+mod address;
+mod announcer;
 mod connect;
 mod consumer;
 mod convert;
 mod dead_letters;
 mod declare;
+mod declared;
+mod inquiry;
 mod link;
+mod mailbox;
 mod publisher;
+mod reply_queue;
 mod supervisor;
 
 use std::sync::Arc;
@@ -22,17 +28,21 @@ pub use connect::AmqpConfig;
 pub use dead_letters::DeadLetters;
 pub(super) use dead_letters::Single;
 pub use declare::{TopologyError, check_topology};
+use declared::Declared;
 use publisher::Publisher;
 
-use super::topology::Topology;
-use super::{Consumer, PublishError, Subscription, message::Message};
+use super::topology::{Topology, delay_route};
+use super::{
+    Address, Consumer, Inquiry, InquiryError, Mailbox, MailboxConfig, PublishError, Subscription,
+    message::Message,
+};
 use crate::shutdown::Shutdown;
 
 /// A RabbitMQ broker. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AmqpBroker {
     config: Arc<AmqpConfig>,
-    topology: Arc<Topology>,
+    declared: Arc<Declared>,
     publisher: Arc<Publisher>,
 }
 
@@ -41,9 +51,9 @@ impl AmqpBroker {
     ///
     /// `topology` is made sure of at each connect.
     pub fn start(config: AmqpConfig, topology: Topology, shutdown: &Shutdown) -> Self {
-        let (config, topology) = (Arc::new(config), Arc::new(topology));
-        let publisher = Publisher::start(Arc::clone(&config), Arc::clone(&topology), shutdown);
-        Self { config, topology, publisher }
+        let (config, declared) = (Arc::new(config), Arc::new(Declared::new(topology)));
+        let publisher = Publisher::start(Arc::clone(&config), Arc::clone(&declared), shutdown);
+        Self { config, declared, publisher }
     }
 
     /// What the first attempt to connect found, once it has ended: a queue that exists with other arguments will not be
@@ -57,21 +67,62 @@ impl AmqpBroker {
         self.publisher.connected().await;
     }
 
-    pub(super) async fn publish(
+    pub(super) async fn publish(&self, queue: &str, message: &Message) -> Result<(), PublishError> {
+        self.publisher.publish_to_queue(queue, message).await
+    }
+
+    pub(super) async fn publish_after(
+        &self,
+        queue: &str,
+        delay: Duration,
+        message: &Message,
+    ) -> Result<(), PublishError> {
+        let Some((exchange, key)) = delay_route(queue, delay) else {
+            return self.publish(queue, message).await;
+        };
+        self.publisher.lead_to(queue).await?;
+        self.publisher.publish(&exchange, &key, message).await
+    }
+
+    pub(super) async fn publish_to(
         &self,
         exchange: &str,
         key: &str,
-        message: Message,
+        message: &Message,
     ) -> Result<(), PublishError> {
         self.publisher.publish(exchange, key, message).await
     }
 
     pub(super) fn consume(&self, subscriptions: Vec<Subscription>, shutdown: &Shutdown) -> Consumer {
-        consumer::start(Arc::clone(&self.config), Arc::clone(&self.topology), subscriptions, shutdown)
+        consumer::start(Arc::clone(&self.config), Arc::clone(&self.declared), subscriptions, shutdown)
+    }
+
+    pub(super) fn mailbox(&self, config: MailboxConfig, shutdown: &Shutdown) -> Mailbox {
+        mailbox::open(Arc::clone(&self.config), config, shutdown)
+    }
+
+    pub(super) async fn ask(&self, inquiry: Inquiry) -> Result<Vec<Message>, InquiryError> {
+        inquiry::ask(&self.config, inquiry).await
+    }
+
+    pub(super) fn address(&self) -> Option<Address> {
+        self.config.address()
     }
 
     pub(super) async fn depth(&self, queue: &str) -> Option<u64> {
         self.publisher.depth(queue).await
+    }
+
+    pub(super) async fn extend(&self, more: Topology) -> Result<(), TopologyError> {
+        self.publisher.extend(more).await
+    }
+
+    pub(super) async fn create(&self, queue: &str) -> bool {
+        self.publisher.create(queue).await
+    }
+
+    pub(super) async fn purge(&self, queue: &str) -> Result<u64, TopologyError> {
+        self.publisher.purge(queue).await
     }
 
     pub(super) fn confirmed_within(&self, age: Duration) -> bool {

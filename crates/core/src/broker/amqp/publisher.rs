@@ -5,21 +5,24 @@
 //! 2. A nack, an ack with the message returned, no connection, a blocked broker, a refused write: it is in no queue.
 //! 3. A timeout, or a connection lost after the write: unknown. The connection is dropped and built anew.
 
+mod aside;
+mod queues;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use lapin::Event;
-use lapin::options::{ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
-use tokio::sync::{Notify, Semaphore, watch};
+use lapin::types::ShortString;
+use lapin::{BasicProperties, Event};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::super::message::{Message, Properties};
-use super::super::topology::{PROBE, Topology};
+use super::super::topology::PROBE;
 use super::super::{NotPublished, PublishError};
-use super::connect::{AmqpConfig, FRAME_MAX, LinkError, close, within};
+use super::connect::{AmqpConfig, FRAME_MAX, LinkError, close};
+use super::declared::Declared;
 use super::link::Link;
 use super::{TopologyError, convert, declare, supervisor};
 use crate::clock::Stamp;
@@ -33,6 +36,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Publisher {
     config: Arc<AmqpConfig>,
+    declared: Arc<Declared>,
     link: watch::Sender<Option<Arc<Link>>>,
     in_flight: Semaphore,
     confirmed: Stamp,
@@ -41,27 +45,29 @@ pub(super) struct Publisher {
     first_look: watch::Sender<Option<Result<(), TopologyError>>>,
 }
 
-/// The publisher with what it needs to build its connection anew.
-struct Supervised {
-    publisher: Arc<Publisher>,
-    topology: Arc<Topology>,
+/// A message as the client library takes it.
+struct Ready {
+    properties: BasicProperties,
+    exchange: ShortString,
+    key: ShortString,
 }
 
-impl supervisor::Session for Supervised {
+impl supervisor::Session for Arc<Publisher> {
     async fn run(&self, held: &mut bool) -> Result<(), LinkError> {
-        let ended = self.publisher.session(&self.topology, held).await;
-        self.publisher.link.send_replace(None);
+        let ended = self.session(held).await;
+        self.link.send_replace(None);
         if let Err(error) = &ended {
-            self.publisher.looked(Err(error.into()));
+            self.looked(Err(error.into()));
         }
         ended
     }
 }
 
 impl Publisher {
-    pub(super) fn start(config: Arc<AmqpConfig>, topology: Arc<Topology>, shutdown: &Shutdown) -> Arc<Self> {
+    pub(super) fn start(config: Arc<AmqpConfig>, declared: Arc<Declared>, shutdown: &Shutdown) -> Arc<Self> {
         let this = Arc::new(Self {
             config,
+            declared,
             link: watch::Sender::new(None),
             in_flight: Semaphore::new(IN_FLIGHT),
             confirmed: Stamp::default(),
@@ -72,69 +78,82 @@ impl Publisher {
         let publisher = Arc::clone(&this);
         shutdown.spawn(async move {
             let stop = publisher.closed.clone();
-            supervisor::keep("publish", &stop, &Supervised { publisher, topology }).await;
+            supervisor::keep("publish", &stop, &publisher).await;
         });
         this
     }
 
+    /// Publishes to an exchange.
     pub(super) async fn publish(
         &self,
         exchange: &str,
         key: &str,
-        message: Message,
+        message: &Message,
     ) -> Result<(), PublishError> {
-        let refused = PublishError::NotPublished;
-        let properties = convert::to_publish(&message).map_err(refused)?;
-        if message.headers_size() > FRAME_MAX as usize - 4096 {
-            return Err(refused(NotPublished::Headers));
-        }
-        let (exchange, key) =
-            (convert::short(exchange).map_err(refused)?, convert::short(key).map_err(refused)?);
-        let link = self.link.borrow().clone().ok_or(refused(NotPublished::Disconnected))?;
-        if link.connection.status().blocked() {
-            return Err(refused(NotPublished::Blocked));
-        }
-        let _place = tokio::time::timeout(self.config.publish_timeout, self.in_flight.acquire())
-            .await
-            .map_err(|_| refused(NotPublished::Overloaded))?;
-        let confirmed = tokio::time::timeout(
-            self.config.publish_timeout,
-            link.publish(exchange, key, &message.body, properties),
-        );
-        let ended = confirmed.await.unwrap_or_else(|_| {
-            Err(PublishError::Unconfirmed(format!("no answer within {:?}", self.config.publish_timeout)))
-        });
+        let ended = if self.declared.has_exchange(exchange) {
+            self.send(exchange, key, message).await
+        } else {
+            Box::pin(self.send_aside(exchange, key, message)).await
+        };
         match &ended {
             Ok(()) => {
                 self.confirmed.mark();
                 metrics::counter!("postrider_published_total").increment(1);
             }
-            Err(PublishError::Unconfirmed(_)) => {
-                metrics::counter!("postrider_publish_failed_total", "outcome" => "unconfirmed").increment(1);
-                link.broken.cancel();
-            }
-            Err(PublishError::NotPublished(reason)) => {
-                if let NotPublished::Returned(_) = reason {
-                    self.returned.notify_one();
-                }
-                metrics::counter!("postrider_publish_failed_total", "outcome" => "not_published")
-                    .increment(1);
+            Err(error) => {
+                let outcome =
+                    if let PublishError::Unconfirmed(_) = error { "unconfirmed" } else { "not_published" };
+                metrics::counter!("postrider_publish_failed_total", "outcome" => outcome).increment(1);
             }
         }
         ended
     }
 
-    pub(super) async fn depth(&self, queue: &str) -> Option<u64> {
-        let link = self.link.borrow().clone()?;
-        let limit = self.config.connect_timeout;
-        // A channel of its own: asking for a queue that is not there closes the channel.
-        let channel = within(limit, link.connection.create_channel()).await.ok()?;
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let name = convert::short(queue).ok()?;
-        let state = within(limit, channel.queue_declare(name, options, FieldTable::default())).await.ok()?;
-        let depth = u64::from(state.message_count());
-        within(limit, channel.close(200, "done".into())).await.ok()?;
-        Some(depth)
+    async fn send(&self, exchange: &str, key: &str, message: &Message) -> Result<(), PublishError> {
+        let Ready { properties, exchange, key } = Self::ready(exchange, key, message)?;
+        let link = self.link()?;
+        let _place = self.place().await?;
+        let confirmed = link.lane.publish(exchange, key, &message.body, properties);
+        let ended = self.in_time(confirmed).await;
+        match &ended {
+            Err(PublishError::Unconfirmed(_)) => link.broken.cancel(),
+            Err(PublishError::NotPublished(NotPublished::Returned(_))) => self.returned.notify_one(),
+            _ => {}
+        }
+        ended
+    }
+
+    fn ready(exchange: &str, key: &str, message: &Message) -> Result<Ready, PublishError> {
+        let refused = PublishError::NotPublished;
+        if message.headers_size() > FRAME_MAX as usize - 4096 {
+            return Err(refused(NotPublished::Headers));
+        }
+        Ok(Ready {
+            properties: convert::to_publish(message).map_err(refused)?,
+            exchange: convert::short(exchange).map_err(refused)?,
+            key: convert::short(key).map_err(refused)?,
+        })
+    }
+
+    fn link(&self) -> Result<Arc<Link>, PublishError> {
+        let refused = PublishError::NotPublished;
+        let link = self.link.borrow().clone().ok_or(refused(NotPublished::Disconnected))?;
+        if link.connection.status().blocked() { Err(refused(NotPublished::Blocked)) } else { Ok(link) }
+    }
+
+    async fn place(&self) -> Result<SemaphorePermit<'_>, PublishError> {
+        let place = tokio::time::timeout(self.config.publish_timeout, self.in_flight.acquire());
+        let place = place.await.map_err(|_| PublishError::NotPublished(NotPublished::Overloaded))?;
+        Ok(place.expect("the semaphore is never closed"))
+    }
+
+    async fn in_time(
+        &self,
+        confirmed: impl Future<Output = Result<(), PublishError>>,
+    ) -> Result<(), PublishError> {
+        let limit = self.config.publish_timeout;
+        let unconfirmed = || PublishError::Unconfirmed(format!("no answer within {limit:?}"));
+        tokio::time::timeout(limit, confirmed).await.unwrap_or_else(|_| Err(unconfirmed()))
     }
 
     pub(super) fn confirmed_within(&self, age: Duration) -> bool {
@@ -162,14 +181,13 @@ impl Publisher {
     }
 
     /// Connects, publishes the link, and watches it until it breaks.
-    async fn session(&self, topology: &Topology, held: &mut bool) -> Result<(), LinkError> {
+    async fn session(&self, held: &mut bool) -> Result<(), LinkError> {
         let limit = self.config.connect_timeout;
         let connection = self.config.connect("publish").await?;
         let mut events = pin!(connection.events_listener());
-        declare::ensure(&connection, topology, &self.config).await?;
-        let channel = within(limit, connection.create_channel()).await?;
-        within(limit, channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        let link = Arc::new(Link::new(connection, channel));
+        self.declared.forget();
+        declare::ensure(&connection, &self.declared.topology(), &self.config).await?;
+        let link = Arc::new(Link::open(connection, limit).await?);
         self.probe(&link).await?;
         *held = true;
         self.looked(Ok(()));
@@ -185,7 +203,9 @@ impl Publisher {
                 }
                 () = link.broken.cancelled() => return Err(LinkError::Unconfirmed),
                 // A queue was deleted while this connection was up.
-                () = self.returned.notified() => declare::ensure(&link.connection, topology, &self.config).await?,
+                () = self.returned.notified() => {
+                    declare::ensure(&link.connection, &self.declared.topology(), &self.config).await?;
+                }
                 // Errors of other channels are told too, such as a look at a queue that is not there.
                 event = events.next() => if let Some(Event::Error(error)) = event && !link.connected() {
                     return Err(error.into());
@@ -208,7 +228,9 @@ impl Publisher {
         let message = Message { properties, ..Message::default() };
         let properties = convert::to_publish(&message).expect("no headers, no long names");
         let limit = self.config.publish_timeout;
-        match tokio::time::timeout(limit, link.publish(PROBE.into(), PROBE.into(), b"", properties)).await {
+        match tokio::time::timeout(limit, link.lane.publish(PROBE.into(), PROBE.into(), b"", properties))
+            .await
+        {
             Ok(Ok(())) => {
                 self.confirmed.mark();
                 Ok(())

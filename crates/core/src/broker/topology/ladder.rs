@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::message::Value;
-use super::{Binding, Destination, Exchange, Queue, QueueType, Topology, table};
+use super::{Destination, ExchangeKind, Queue, QueueType, Topology, table};
 
 /// Rungs of the delay ladder; the longest delay is `2^18 - 1` seconds, a little over 72 hours.
 pub const RUNGS: u32 = 18;
@@ -13,13 +13,9 @@ impl Topology {
     /// The delay ladder, and the way from its foot to each of the queues.
     #[must_use]
     pub fn delay_ladder<'a>(mut self, kind: QueueType, targets: impl IntoIterator<Item = &'a str>) -> Self {
-        self.exchanges.push(Exchange { name: DUE.into(), topic: true, owned: true });
+        self.add_exchange(DUE, ExchangeKind::Topic, true);
         for target in targets {
-            self.bindings.push(Binding {
-                source: DUE.into(),
-                destination: Destination::Queue(target.into()),
-                key: format!("#.{}", one_word(target)),
-            });
+            self.bind(DUE, Destination::Queue(target.into()), &due_key(target));
         }
         for rung in 0..RUNGS {
             let name = rung_name(rung);
@@ -36,21 +32,32 @@ impl Topology {
                     ("x-overflow", "reject-publish".into()),
                 ]));
             }
-            self.exchanges.push(Exchange { name: name.clone(), topic: true, owned: true });
+            self.add_exchange(&name, ExchangeKind::Topic, true);
             self.queues.push(Queue { name: name.clone(), arguments, owned: true });
-            self.bindings.push(Binding {
-                source: name.clone(),
-                destination: Destination::Queue(name.clone()),
-                key: pattern('1'),
-            });
-            self.bindings.push(Binding {
-                source: name,
-                destination: Destination::Exchange(below),
-                key: pattern('0'),
-            });
+            self.bind(&name, Destination::Queue(name.clone()), &pattern('1'));
+            self.bind(&name, Destination::Exchange(below), &pattern('0'));
         }
         self
     }
+
+    /// The queues that the ladder leads to.
+    pub fn delayed(&self) -> impl Iterator<Item = &str> {
+        self.bindings.iter().filter(|binding| binding.source == DUE).filter_map(|binding| {
+            match &binding.destination {
+                Destination::Queue(name) => Some(name.as_str()),
+                Destination::Exchange(_) => None,
+            }
+        })
+    }
+}
+
+/// The exchange at the foot of the ladder, and the key by which a queue is bound to it.
+pub fn due_route(queue: &str) -> (&'static str, String) {
+    (DUE, due_key(queue))
+}
+
+fn due_key(queue: &str) -> String {
+    format!("#.{}", one_word(queue))
 }
 
 /// Whole seconds that a delay takes on the ladder: rounded up, cut to the longest.
@@ -80,6 +87,7 @@ pub(super) fn one_word(queue: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Binding;
     use super::*;
 
     /// Follows a message through the ladder as RabbitMQ's topic exchanges would.

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::webhook::Webhook;
 use super::yuntongxun::YunTongXun;
 use super::{Console, Provider};
+use crate::handlers::RetryDelays;
 use crate::send::SendPolicy;
 
 pub use self::error::ProviderConfigError;
@@ -45,6 +46,8 @@ pub struct SmsConfig {
     /// The life of a code whose task does not tell it, from the first sight of the task on. Default: 300 s.
     #[serde(with = "duration_text")]
     pub window: Duration,
+    /// How long `ccp_send_sms_code` waits before another try. Default: `intended`.
+    pub retry_delays: RetryDelays,
 }
 
 /// What to do when a provider may or may not have taken a message.
@@ -202,6 +205,7 @@ impl Default for SmsConfig {
             policy: UnknownPolicy::default(),
             lease: Duration::from_secs(15),
             window: Duration::from_mins(5),
+            retry_delays: RetryDelays::default(),
         }
     }
 }

@@ -87,6 +87,11 @@ impl Window {
         self.waiting
     }
 
+    /// Whether everything that was handed out is acked or given back.
+    pub(super) fn is_idle(&self) -> bool {
+        self.slots.iter().all(|slot| *slot == Slot::Gone)
+    }
+
     /// The channel is gone. How many finished ones will be handed out again.
     pub(super) fn close(&mut self) -> usize {
         self.closed = true;

@@ -1,0 +1,236 @@
+//! The channels of one consuming connection, and bringing them to agree with what is wanted.
+//!
+//! RabbitMQ takes a new prefetch for a new consumer only, on quorum queues as on classic ones. So a changed prefetch ends
+//! one consumer and begins another on the same channel; what the first had been given stays on the channel and is settled
+//! there.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::SelectAll;
+use futures::{FutureExt as _, StreamExt as _};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{Channel, Connection};
+
+use super::super::super::Subscription;
+use super::super::super::delivery::{Acker, Delivery};
+use super::super::acks::Acks;
+use super::super::connect::{LinkError, within};
+use super::super::convert;
+use super::numbered::{Item, Numbered};
+
+/// How long giving back what nobody has taken may take.
+const GIVE_BACK: Duration = Duration::from_secs(2);
+
+/// The channels of one connection, and what has come in on them.
+pub(super) struct Flow<'a> {
+    connection: &'a Connection,
+    limit: Duration,
+    sources: Vec<Source>,
+    pub(super) streams: SelectAll<Numbered>,
+    /// Taken out of the client library to be marked with their period.
+    held: VecDeque<Delivery>,
+    pub(super) period: u32,
+    /// Which list of what is wanted it agrees with.
+    pub(super) version: u64,
+    /// What was logged: the queues and the prefetch.
+    told: (String, u16),
+}
+
+/// A channel, for one queue.
+struct Source {
+    queue: Arc<str>,
+    channel: Channel,
+    acks: Arc<Acks>,
+    /// The consumer that runs: its tag and its prefetch.
+    consuming: Option<(ShortString, u16)>,
+    /// How many consumers were ended whose streams have not been seen to end.
+    ending: usize,
+    /// Nothing more is taken from it; it is there for what it has handed out.
+    closed: bool,
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.acks.close();
+    }
+}
+
+impl<'a> Flow<'a> {
+    pub(super) fn new(connection: &'a Connection, limit: Duration) -> Self {
+        Self {
+            connection,
+            limit,
+            sources: Vec::new(),
+            streams: SelectAll::new(),
+            held: VecDeque::new(),
+            period: 0,
+            version: 0,
+            told: (String::new(), 0),
+        }
+    }
+
+    /// What settles the deliveries of each channel.
+    pub(super) fn acks(&self) -> Vec<Arc<Acks>> {
+        self.sources.iter().map(|source| Arc::clone(&source.acks)).collect()
+    }
+
+    /// What a stream's item means: a delivery, or the end of a consumer that was asked to end.
+    pub(super) fn delivery(&mut self, number: usize, item: Item) -> Result<Option<Delivery>, LinkError> {
+        let source = &mut self.sources[number];
+        let Some(delivery) = item.transpose()? else {
+            source.ending =
+                source.ending.checked_sub(1).ok_or_else(|| LinkError::Ended(source.queue.to_string()))?;
+            return Ok(None);
+        };
+        Ok(Some(Delivery {
+            queue: Arc::clone(&source.queue),
+            redelivered: delivery.redelivered,
+            message: convert::received(&delivery.properties, delivery.data),
+            exchange: delivery.exchange.into(),
+            routing_key: delivery.routing_key.into(),
+            acker: Acker::Amqp(source.acks.ticket(delivery.delivery_tag)),
+            period: self.period,
+        }))
+    }
+
+    pub(super) fn next_held(&mut self) -> Option<Delivery> {
+        self.held.pop_front()
+    }
+
+    /// In which period the delivery was marked that has been held longest.
+    pub(super) fn oldest_held(&self) -> Option<u32> {
+        self.held.front().map(|delivery| delivery.period)
+    }
+
+    /// Marks what has come in during this period, and begins the next one.
+    pub(super) fn next_period(&mut self) -> Result<(), LinkError> {
+        self.take_in()?;
+        self.period += 1;
+        Ok(())
+    }
+
+    /// Takes what has come in out of the client library.
+    fn take_in(&mut self) -> Result<(), LinkError> {
+        while let Some(Some((number, item))) = self.streams.next().now_or_never() {
+            let delivery = self.delivery(number, item)?;
+            self.held.extend(delivery);
+        }
+        Ok(())
+    }
+
+    /// Consumes what is wanted and no more. The queues from which nothing is taken any more.
+    pub(super) async fn agree(&mut self, wanted: &[Subscription]) -> Result<Vec<Arc<str>>, LinkError> {
+        let mut ended = Vec::new();
+        for number in 0..self.sources.len() {
+            let source = &self.sources[number];
+            let want = wanted.iter().find(|one| *one.queue == *source.queue);
+            let prefetch = want.map(|one| one.prefetch);
+            if source.closed || source.consuming.as_ref().map(|(_, prefetch)| *prefetch) == prefetch {
+                continue;
+            }
+            self.end(number).await?;
+            if let Some(prefetch) = prefetch {
+                self.consume(number, prefetch).await?;
+            } else {
+                self.sources[number].closed = true;
+                ended.push(Arc::clone(&self.sources[number].queue));
+            }
+        }
+        for Subscription { queue, prefetch, .. } in wanted {
+            if !self.sources.iter().any(|source| !source.closed && *source.queue == **queue) {
+                let channel = within(self.limit, self.connection.create_channel()).await?;
+                let acks = Acks::new(channel.clone());
+                let queue = Arc::from(queue.as_str());
+                self.sources.push(Source { queue, channel, acks, consuming: None, ending: 0, closed: false });
+                self.consume(self.sources.len() - 1, *prefetch).await?;
+            }
+        }
+        self.close_idle().await;
+        self.take_in()?;
+        self.tell(wanted);
+        Ok(ended)
+    }
+
+    /// Logs what is consumed, once for each change.
+    fn tell(&mut self, wanted: &[Subscription]) {
+        let queues: Vec<&str> = wanted.iter().map(|one| one.queue.as_str()).collect();
+        let told = (queues.join(","), wanted.first().map_or(0, |one| one.prefetch));
+        if told != self.told {
+            tracing::info!(queues = %told.0, prefetch = told.1, "consuming");
+            self.told = told;
+        }
+    }
+
+    /// Ends all consumers; what they had been given is held.
+    pub(super) async fn stop(&mut self) -> Result<(), LinkError> {
+        for number in 0..self.sources.len() {
+            self.end(number).await?;
+        }
+        self.take_in()
+    }
+
+    /// Requeues these, what is held of ended consumers, and tells how many went back.
+    pub(super) async fn give_back(&mut self, waiting: VecDeque<Delivery>) -> usize {
+        let idle = |sources: &[Source], queue: &str| {
+            !sources.iter().any(|source| *source.queue == *queue && source.consuming.is_some())
+        };
+        let held = std::mem::take(&mut self.held);
+        let (back, kept): (VecDeque<_>, _) =
+            held.into_iter().partition(|delivery| idle(&self.sources, &delivery.queue));
+        self.held = kept;
+        let count = waiting.len() + back.len();
+        let rest = async {
+            for delivery in waiting.into_iter().chain(back) {
+                delivery.requeue().await;
+            }
+        };
+        if tokio::time::timeout(GIVE_BACK, rest).await.is_err() {
+            tracing::debug!("prefetched messages go back when the connection closes");
+        }
+        metrics::counter!("postrider_deliveries_given_back_total").increment(count as u64);
+        count
+    }
+
+    async fn consume(&mut self, number: usize, prefetch: u16) -> Result<(), LinkError> {
+        let source = &mut self.sources[number];
+        // Per consumer: a global prefetch closes the whole connection on a quorum queue (540).
+        within(self.limit, source.channel.basic_qos(prefetch, BasicQosOptions { global: false })).await?;
+        let name = convert::short(&source.queue).map_err(|error| LinkError::Ended(error.to_string()))?;
+        let consume = source.channel.basic_consume(
+            name,
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        let consumer = within(self.limit, consume).await?;
+        source.consuming = Some((consumer.tag(), prefetch));
+        self.streams.push(Numbered::new(number, consumer));
+        Ok(())
+    }
+
+    /// Ends a consumer, if one runs. All that it was given has come in when this is done.
+    async fn end(&mut self, number: usize) -> Result<(), LinkError> {
+        let source = &mut self.sources[number];
+        if let Some((tag, _)) = source.consuming.take() {
+            source.ending += 1;
+            within(self.limit, source.channel.basic_cancel(tag, BasicCancelOptions::default())).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes the channels that are there for nothing any more.
+    async fn close_idle(&mut self) {
+        for source in
+            self.sources.iter().filter(|source| source.closed && source.channel.status().connected())
+        {
+            if source.acks.is_idle()
+                && let Err(error) = within(self.limit, source.channel.close(200, "done".into())).await
+            {
+                tracing::debug!(%error, "a channel that is not used any more was not closed in order");
+            }
+        }
+    }
+}

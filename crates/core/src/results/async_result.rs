@@ -1,0 +1,141 @@
+//! The result of one task, for whoever enqueued it.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{Meta, ResultError, ResultTree, Results, State, WaitError};
+use crate::broker::{Broker, Inquiry, InquiryError, Namespace};
+use crate::celery::Arguments;
+use crate::celery::control::Request;
+
+/// A task's result, now or later. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AsyncResult {
+    tree: ResultTree,
+    results: Results,
+}
+
+impl AsyncResult {
+    /// The result of the task of that id.
+    pub fn new(id: impl Into<String>, results: Results) -> Self {
+        Self { tree: ResultTree::task(id), results }
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> &str {
+        &self.tree.id
+    }
+
+    pub(super) fn tree(&self) -> &ResultTree {
+        &self.tree
+    }
+
+    /// The task's value, once it has one. It is read as an argument is, dates and bytes of Python's included.
+    pub async fn get<T: DeserializeOwned>(&self, within: Duration) -> Result<T, WaitError> {
+        let meta = self.wait(within).await?;
+        match WaitError::of(&meta) {
+            Some(error) => Err(error),
+            None => returned(meta),
+        }
+    }
+
+    /// All that is known of the task once it has come to its end, good or bad.
+    pub async fn wait(&self, within: Duration) -> Result<Meta, WaitError> {
+        self.results.wait(self.id(), within).await
+    }
+
+    /// All that is known of the task now; `None` where nothing is.
+    pub async fn meta(&self) -> Result<Option<Meta>, ResultError> {
+        self.results.get(self.id()).await
+    }
+
+    /// How far the task has got. One that nothing is known of waits.
+    pub async fn state(&self) -> Result<State, ResultError> {
+        Ok(self.meta().await?.map_or(State::Pending, |meta| meta.state))
+    }
+
+    /// Whether the task has come to its end, good or bad.
+    pub async fn ready(&self) -> Result<bool, ResultError> {
+        Ok(self.state().await?.is_ready())
+    }
+
+    /// Whether the task has returned a value.
+    pub async fn successful(&self) -> Result<bool, ResultError> {
+        Ok(self.state().await? == State::Success)
+    }
+
+    /// Whether the task has failed.
+    pub async fn failed(&self) -> Result<bool, ResultError> {
+        Ok(self.state().await? == State::Failure)
+    }
+
+    /// The tasks that the task has published: its links, the next steps of its chain, its retries, and its own calls.
+    pub async fn children(&self) -> Result<Vec<Self>, ResultError> {
+        let trees = self.meta().await?.and_then(|meta| meta.children).unwrap_or_default();
+        Ok(trees.into_iter().map(|tree| Self { tree, results: self.results.clone() }).collect())
+    }
+
+    /// The step before this one in its chain, where the id came with it.
+    pub fn parent(&self) -> Option<Self> {
+        let tree = self.tree.parent.as_deref()?.clone();
+        Some(Self { tree, results: self.results.clone() })
+    }
+
+    /// Forgets what is known of the task.
+    pub async fn forget(&self) -> Result<(), ResultError> {
+        self.results.forget(self.id()).await
+    }
+
+    /// Asks all workers not to run the task, and with `terminate` to end it where it runs. They are not waited for; a
+    /// worker of ours and one of Python's does as it is asked.
+    pub async fn revoke(&self, broker: &Broker, terminate: bool) -> Result<(), InquiryError> {
+        let arguments = [
+            ("task_id".to_owned(), Value::from(self.id())),
+            ("terminate".to_owned(), terminate.into()),
+            ("signal".to_owned(), Value::Null),
+        ];
+        let request = Request::new("revoke", arguments.into_iter().collect()).message(0, 0.0);
+        broker.ask(Inquiry { namespace: Namespace::default(), request, replies: None }).await?;
+        Ok(())
+    }
+}
+
+/// A value is what its task's type says, as an argument is: the one field of a call.
+fn returned<T: DeserializeOwned>(meta: Meta) -> Result<T, WaitError> {
+    #[derive(Deserialize)]
+    struct Returned<T> {
+        value: T,
+    }
+    let call = Arguments { args: vec![meta.result], kwargs: Map::new() };
+    call.decode::<Returned<T>>().map(|returned| returned.value).map_err(WaitError::Value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::broker::{Heard, MailboxConfig, MemoryBroker};
+    use crate::shutdown::Shutdown;
+
+    #[tokio::test]
+    async fn a_revoke_is_the_request_that_celerys_client_broadcasts() {
+        let shutdown = Shutdown::new();
+        let broker = Broker::Memory(MemoryBroker::new(&shutdown));
+        let (namespace, node) = (Namespace::default(), "w1@host".to_owned());
+        let mut mailbox = broker.mailbox(MailboxConfig { node, namespace, elections: false }, &shutdown);
+        assert!(matches!(mailbox.next().await, Some(Heard::Connected)));
+
+        Results::None.of("a").revoke(&broker, true).await.unwrap();
+
+        let Some(Heard::Request(message)) = mailbox.next().await else { panic!() };
+        let request = Request::read(&message, 0.0).unwrap();
+        assert_eq!(request.method, "revoke");
+        let expected = json!({"task_id": "a", "terminate": true, "signal": null});
+        assert_eq!(Value::Object(request.arguments), expected);
+        assert_eq!(request.reply_to, None);
+    }
+}

@@ -1,0 +1,69 @@
+//! The results of a group's members, for whoever enqueued it.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::{AsyncResult, ResultError, ResultTree, Results, WaitError};
+
+/// A group's results, now or later.
+#[derive(Debug, Clone)]
+pub struct GroupResult {
+    id: String,
+    members: Vec<AsyncResult>,
+}
+
+impl GroupResult {
+    /// The results of the members of that group, in their order.
+    pub fn new(
+        id: impl Into<String>,
+        members: impl IntoIterator<Item = impl Into<String>>,
+        results: &Results,
+    ) -> Self {
+        Self { id: id.into(), members: members.into_iter().map(|id| results.of(id)).collect() }
+    }
+
+    /// The group's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The members' results, in their order.
+    pub fn members(&self) -> &[AsyncResult] {
+        &self.members
+    }
+
+    /// The values of all members in their order, once all have one; the first bad end that is met otherwise.
+    pub async fn join<T: DeserializeOwned>(&self, within: Duration) -> Result<Vec<T>, WaitError> {
+        let deadline = Instant::now() + within;
+        let mut values = Vec::with_capacity(self.members.len());
+        for member in &self.members {
+            values.push(member.get(deadline.saturating_duration_since(Instant::now())).await?);
+        }
+        Ok(values)
+    }
+
+    /// Whether every member has come to its end, good or bad.
+    pub async fn ready(&self) -> Result<bool, ResultError> {
+        for member in &self.members {
+            if !member.ready().await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Forgets what is known of every member.
+    pub async fn forget(&self) -> Result<(), ResultError> {
+        for member in &self.members {
+            member.forget().await?;
+        }
+        Ok(())
+    }
+
+    /// The group by its ids alone, for [`Results::save_group`].
+    pub fn tree(&self) -> ResultTree {
+        ResultTree::group(&*self.id, self.members.iter().map(|member| member.tree().clone()).collect())
+    }
+}

@@ -1,0 +1,290 @@
+//! What is known of a task: the object that a result store keeps and that a reply carries.
+//!
+//! Celery calls it the task's meta (Celery 5.7, `Backend._get_result_meta`). Reading takes what other programs leave out
+//! or add; the bytes are written field by field in Celery's order, the status first, which `store.lua` relies on.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use super::{ResultTree, State};
+use crate::broker::message::Message;
+use crate::celery::{Exception, format_instant};
+
+/// What is known of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Meta {
+    /// The task's id.
+    pub id: String,
+    /// How far it has got.
+    pub state: State,
+    /// The value, the object of an exception, or what the state holds.
+    pub result: Value,
+    /// The traceback of an exception, as text.
+    pub traceback: Option<String>,
+    /// The tasks that it published; `None` where the writer did not run the task.
+    pub children: Option<Vec<ResultTree>>,
+    /// When it came to its end.
+    pub date_done: Option<Timestamp>,
+    /// The group that it is in.
+    pub group_id: Option<String>,
+    /// The task that published it.
+    pub parent_id: Option<String>,
+    /// More about the call, where `result_extended` asks for it.
+    pub extended: Option<Extended>,
+}
+
+/// The call that a result is of.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Extended {
+    /// The task's name.
+    pub name: String,
+    /// The positional arguments; of a sensitive task, stars.
+    pub args: Value,
+    /// The keyword arguments; of a sensitive task, stars.
+    pub kwargs: Value,
+    /// The node that ran it.
+    pub worker: String,
+    /// How many times it had been tried before.
+    pub retries: u32,
+    /// The routing key that it came by.
+    pub queue: String,
+    /// The stamps by their names; empty where the task has none.
+    pub stamps: Map<String, Value>,
+}
+
+impl Meta {
+    /// A task that returned a value.
+    pub fn success(id: impl Into<String>, value: Value, now: Timestamp) -> Self {
+        Self::of(id.into(), State::Success, value, Some(now))
+    }
+
+    /// A task that failed for good.
+    pub fn failure(id: impl Into<String>, exception: &Exception, now: Timestamp) -> Self {
+        let traceback = exception.traceback.clone();
+        Self { traceback, ..Self::of(id.into(), State::Failure, exception.to_value(), Some(now)) }
+    }
+
+    /// A task that will be tried again, because of an exception or just so.
+    pub fn retry(id: impl Into<String>, exception: Option<&Exception>) -> Self {
+        let traceback = exception.and_then(|exception| exception.traceback.clone());
+        let result = exception.map_or(Value::Null, Exception::to_value);
+        Self { traceback, ..Self::of(id.into(), State::Retry, result, None) }
+    }
+
+    /// A task that runs.
+    pub fn started(id: impl Into<String>, pid: u32, hostname: &str) -> Self {
+        Self::of(id.into(), State::Started, json!({"pid": pid, "hostname": hostname}), None)
+    }
+
+    /// A task in a state of its own, such as `PROGRESS`, with what belongs to it: Celery's `update_state`.
+    pub fn custom(id: impl Into<String>, state: &str, value: Value) -> Self {
+        Self::of(id.into(), State::Custom(state.into()), value, None)
+    }
+
+    /// A task that was taken back: `expired`, `revoked` or `terminated`.
+    pub fn revoked(id: impl Into<String>, reason: &str, now: Timestamp) -> Self {
+        Self::of(id.into(), State::Revoked, Exception::task_revoked(reason).to_value(), Some(now))
+    }
+
+    fn of(id: String, state: State, result: Value, date_done: Option<Timestamp>) -> Self {
+        Self {
+            id,
+            state,
+            result,
+            traceback: None,
+            children: Some(Vec::new()),
+            date_done,
+            group_id: None,
+            parent_id: None,
+            extended: None,
+        }
+    }
+
+    /// With the group and the parent that the task's message names.
+    #[must_use]
+    pub fn within(mut self, message: &Message) -> Self {
+        let text = |name: &str| message.header(name).filter(|id| !id.is_empty()).map(str::to_owned);
+        self.group_id = text("group");
+        self.parent_id = text("parent_id");
+        self
+    }
+
+    /// With the tasks that were published from inside the task.
+    #[must_use]
+    pub fn with_children(mut self, children: Vec<ResultTree>) -> Self {
+        self.children = Some(children);
+        self
+    }
+
+    /// With more about the call.
+    #[must_use]
+    pub fn with_extended(mut self, extended: Option<Extended>) -> Self {
+        self.extended = extended;
+        self
+    }
+
+    /// The exception of a state that has one.
+    pub fn exception(&self) -> Option<Exception> {
+        if !self.state.is_exception() {
+            return None;
+        }
+        let exception = Exception::from_value(&self.result)?;
+        Some(Exception { traceback: self.traceback.clone(), ..exception })
+    }
+
+    /// Reads the bytes of a result. Another serializer than JSON, or no result at all, is `None`.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok().map(Wire::into_meta)
+    }
+
+    /// The bytes as Celery writes them.
+    pub fn write(&self) -> String {
+        serde_json::to_string(self).expect("every field has a JSON form")
+    }
+}
+
+impl Serialize for Meta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("status", &self.state)?;
+        map.serialize_entry("result", &self.result)?;
+        map.serialize_entry("traceback", &self.traceback)?;
+        map.serialize_entry("children", &self.children)?;
+        map.serialize_entry("date_done", &self.date_done.map(format_instant))?;
+        if let Some(group) = &self.group_id {
+            map.serialize_entry("group_id", group)?;
+        }
+        if let Some(parent) = &self.parent_id {
+            map.serialize_entry("parent_id", parent)?;
+        }
+        if let Some(call) = &self.extended {
+            map.serialize_entry("name", &call.name)?;
+            map.serialize_entry("args", &call.args)?;
+            map.serialize_entry("kwargs", &call.kwargs)?;
+            map.serialize_entry("worker", &call.worker)?;
+            map.serialize_entry("retries", &call.retries)?;
+            map.serialize_entry("queue", &call.queue)?;
+            if !call.stamps.is_empty() {
+                map.serialize_entry("stamped_headers", &call.stamps.keys().collect::<Vec<_>>())?;
+                for (name, value) in &call.stamps {
+                    map.serialize_entry(name, value)?;
+                }
+            }
+        }
+        map.serialize_entry("task_id", &self.id)?;
+        map.end()
+    }
+}
+
+/// The object as it may come: what is not there, or is of another kind than Celery's, is left out.
+#[derive(Deserialize)]
+struct Wire {
+    status: State,
+    task_id: String,
+    #[serde(default)]
+    result: Value,
+    #[serde(default)]
+    traceback: Value,
+    #[serde(default)]
+    children: Value,
+    #[serde(default)]
+    date_done: Value,
+    #[serde(default)]
+    group_id: Value,
+    #[serde(default)]
+    parent_id: Value,
+    #[serde(default)]
+    name: Value,
+    #[serde(default)]
+    args: Value,
+    #[serde(default)]
+    kwargs: Value,
+    #[serde(default)]
+    worker: Value,
+    #[serde(default)]
+    retries: Value,
+    #[serde(default)]
+    queue: Value,
+}
+
+impl Wire {
+    fn into_meta(self) -> Meta {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let extended = text(&self.name).map(|name| Extended {
+            name,
+            args: self.args,
+            kwargs: self.kwargs,
+            worker: text(&self.worker).unwrap_or_default(),
+            retries: self.retries.as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+            queue: text(&self.queue).unwrap_or_default(),
+            // Stamps stand among the fields, where nothing tells them from fields that are not known here.
+            stamps: Map::new(),
+        });
+        Meta {
+            id: self.task_id,
+            state: self.status,
+            result: self.result,
+            traceback: text(&self.traceback),
+            children: self
+                .children
+                .as_array()
+                .map(|all| all.iter().filter_map(ResultTree::from_value).collect()),
+            date_done: self.date_done.as_str().and_then(instant),
+            group_id: text(&self.group_id),
+            parent_id: text(&self.parent_id),
+            extended,
+        }
+    }
+}
+
+/// An instant without an offset is of an app whose time zone was changed; UTC is the best guess.
+fn instant(text: &str) -> Option<Timestamp> {
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_that_are_missing_or_odd_do_not_hide_the_rest() {
+        let meta = Meta::read(
+            br#"{"task_id": "a", "status": "SUCCESS", "children": null, "date_done": 3, "new": 1}"#,
+        );
+
+        let meta = meta.unwrap();
+        assert_eq!((meta.id.as_str(), &meta.state, &meta.result), ("a", &State::Success, &Value::Null));
+        assert_eq!((meta.children, meta.date_done, meta.extended), (None, None, None));
+        for other in [&b"{}"[..], b"", b"\x80\x02}q", br#"{"status": "SUCCESS"}"#] {
+            assert_eq!(Meta::read(other), None);
+        }
+    }
+
+    #[test]
+    fn instants_are_read_with_and_without_an_offset() {
+        for text in [
+            "2026-11-21T20:57:27.561961+00:00",
+            "2026-11-21T20:57:27.561961",
+            "2026-11-22T04:57:27.561961+08:00",
+        ] {
+            assert_eq!(instant(text).unwrap().to_string(), "2026-11-21T20:57:27.561961Z");
+        }
+    }
+
+    #[test]
+    fn the_group_and_the_parent_come_from_the_message() {
+        let headers = [("group", "g"), ("parent_id", "p")].map(|(name, id)| (name.to_owned(), id.into()));
+        let message = Message { headers: headers.into(), ..Message::default() };
+
+        let meta = Meta::started("a", 7, "worker1@host").within(&message);
+
+        assert_eq!((meta.group_id.as_deref(), meta.parent_id.as_deref()), (Some("g"), Some("p")));
+        assert_eq!(meta.result, json!({"pid": 7, "hostname": "worker1@host"}));
+    }
+}

@@ -1,0 +1,95 @@
+//! The parts of a worker, put together from its tasks and its options.
+
+use std::sync::{Arc, Mutex};
+
+use postrider_core::producer::Producer;
+use postrider_core::remote::Remote;
+use postrider_core::routes::Routes;
+use postrider_core::shutdown::Shutdown;
+use postrider_core::task::{Node, TaskOptions};
+use tokio_util::sync::CancellationToken;
+
+use super::{Options, Worker};
+use crate::blocking::Threads;
+use crate::control::{Levers, Prepared};
+use crate::execute::Executor;
+use crate::intake::{self, Intake};
+use crate::settle::Settler;
+use crate::sources::Sources;
+
+impl<S: Send + Sync + 'static> Worker<S> {
+    pub(super) fn intake(&self, sources: &Sources, shutdown: &Shutdown) -> Intake {
+        let Options { name, queues, concurrency, control, clock, .. } = &self.options;
+        let remote = || Remote::new(self.broker.clone(), control.namespace.clone(), clock.clone());
+        let worker = intake::Worker {
+            broker: &self.broker,
+            name,
+            tasks: self.registry.names().into_iter().map(str::to_owned).collect(),
+            queues,
+            sources,
+            remote: control.enabled.then(remote),
+            concurrency: *concurrency,
+        };
+        Intake::start(worker, self.options.intake.clone(), shutdown)
+    }
+
+    /// What remote control moves.
+    pub(super) fn levers(&self, intake: &Intake, shutdown: &Shutdown) -> Levers {
+        let mut tasks: Vec<(&'static str, TaskOptions)> =
+            self.registry.tasks().map(|task| (task.name(), *task.options())).collect();
+        tasks.sort_unstable_by_key(|(name, _)| *name);
+        Levers {
+            capacity: intake.capacity.clone(),
+            queues: intake.queues.clone(),
+            rates: Arc::clone(&self.rates),
+            limits: Arc::clone(&self.limits),
+            of_worker: self.options.time_limits,
+            tasks,
+            pool: self.options.pool,
+            shown: Mutex::default(),
+            broker: self.broker.clone(),
+            results: self.results.clone(),
+            settings: self.options.shown_settings.clone(),
+            clock: self.options.clock.clone(),
+            shutdown: shutdown.clone(),
+        }
+    }
+
+    pub(super) fn executor(
+        self,
+        sources: Sources,
+        shutdown: &Shutdown,
+        worn: &CancellationToken,
+    ) -> (Prepared, Executor<S>) {
+        let Self { options, broker, results, .. } = self;
+        let producer = Producer::new(broker.clone(), options.clock.clone(), &options.name)
+            .with_results(results.clone())
+            .with_routes(Arc::new(Routes::new(options.all_routes())))
+            .with_tasks(Arc::new(self.registry.known()));
+        let executor = Executor {
+            observer: self.observer,
+            registry: self.registry,
+            services: self.services,
+            settler: Settler {
+                broker,
+                shutdown: shutdown.clone(),
+                keys: self.keys,
+                dead_max_length: options.dead_max_length,
+                worker: options.name.clone(),
+                clock: options.clock.clone(),
+            },
+            node: Arc::new(Node { producer, results: results.clone(), name: options.name }),
+            clock: options.clock,
+            shutdown: shutdown.clone(),
+            jitter: options.retry_jitter,
+            sources,
+            limits: self.limits,
+            threads: Threads::new(options.threads.max(1), options.most_stuck_threads, worn.clone()),
+            results,
+            result_options: self.result_options,
+            rates: self.rates,
+            dead_letters: options.dead_letters,
+        };
+        (self.prepared, executor)
+    }
+}

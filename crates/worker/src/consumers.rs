@@ -1,0 +1,133 @@
+//! The queues that a worker takes tasks from, and changing them while it works.
+
+use std::sync::Arc;
+
+use postrider_core::broker::topology::{Bound, ExchangeKind, QueueSpec, Topology, unusable};
+use postrider_core::broker::{Broker, Consumers, Delivery, Subscription, TopologyError};
+
+use crate::options::WorkQueue;
+use crate::sources::Sources;
+
+/// The queues of a worker. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkQueues {
+    broker: Broker,
+    consumers: Consumers,
+    sources: Sources,
+    known: Arc<[QueueSpec]>,
+}
+
+/// A queue that is to be consumed from, as the remote control's `add_consumer` names it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct AddQueue {
+    /// Its name.
+    pub queue: String,
+    /// The exchange that it is bound to; by default one of its own name.
+    pub exchange: Option<String>,
+    /// How that exchange routes.
+    pub exchange_type: Option<ExchangeKind>,
+    /// The key that it is bound by; by default its own name.
+    pub routing_key: Option<String>,
+}
+
+/// Why a queue is not consumed from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AddQueueError {
+    /// Its name is one of ours, or too long.
+    #[error("the queue {0} {1}")]
+    Unusable(String, &'static str),
+    /// The broker does not have it and cannot create it.
+    #[error(transparent)]
+    Broker(#[from] TopologyError),
+}
+
+impl AddQueue {
+    /// Another program's queue, as Celery makes one that nobody described.
+    fn spec(&self) -> QueueSpec {
+        let key = || self.routing_key.clone().unwrap_or_else(|| self.queue.clone());
+        let exchange = self.exchange.clone().filter(|exchange| !exchange.is_empty());
+        let plain = exchange.is_none() && self.routing_key.is_none() && self.exchange_type.is_none();
+        let bound = (!plain).then(|| Bound {
+            exchange: exchange.unwrap_or_else(|| self.queue.clone()),
+            kind: self.exchange_type.unwrap_or_default(),
+            key: key(),
+        });
+        QueueSpec { bindings: bound.into_iter().collect(), ..QueueSpec::foreign(&self.queue) }
+    }
+}
+
+impl WorkQueues {
+    /// `known` describes queues that may be asked for by their name alone.
+    pub(crate) fn new(broker: Broker, consumers: Consumers, sources: Sources, known: Vec<QueueSpec>) -> Self {
+        Self { broker, consumers, sources, known: known.into() }
+    }
+
+    /// Takes tasks from one more queue, which is created where it is missing. One that is consumed from already stays as
+    /// it is.
+    pub(crate) async fn add(&self, asked: &AddQueue, prefetch: u16) -> Result<(), AddQueueError> {
+        let name = &asked.queue;
+        if self.consumers.consumes(name) {
+            return Ok(());
+        }
+        if let Some(reason) = unusable(name) {
+            return Err(AddQueueError::Unusable(name.clone(), reason));
+        }
+        let spec =
+            self.known.iter().find(|known| known.name == *name).cloned().unwrap_or_else(|| asked.spec());
+        self.broker.extend(Topology::default().queue(&spec)).await?;
+        self.sources.add(WorkQueue { name: name.clone(), owned: spec.owned, returns: spec.returns() });
+        for queue in spec.sources() {
+            self.consumers.add(Subscription { queue, prefetch, withheld: false }).await;
+        }
+        tracing::info!(queue.name = %name, "consuming from one more queue");
+        Ok(())
+    }
+
+    /// Takes no more tasks from a queue. `false` when it took none.
+    pub(crate) async fn cancel(&self, queue: &str) -> bool {
+        let cancelled = self.consumers.cancel(queue).await;
+        if cancelled {
+            tracing::info!(queue.name = %queue, "consuming from a queue has ended");
+        }
+        cancelled
+    }
+
+    /// Looks at the messages that wait in this process for their place in the pool.
+    pub(crate) fn look<T>(&self, see: impl FnMut(&Delivery) -> Option<T>) -> Vec<T> {
+        self.consumers.look(see)
+    }
+
+    /// What tasks are taken from now, described as far as it is known: without what the broker gave up.
+    pub(crate) fn active(&self) -> Vec<QueueSpec> {
+        let described = |queue: String| {
+            let known = self.known.iter().find(|known| known.name == queue).cloned();
+            known.unwrap_or_else(|| QueueSpec::foreign(&queue))
+        };
+        let consumed = self.consumers.list().into_iter().map(|one| one.queue);
+        consumed.filter(|queue| self.sources.returned_from(queue).is_none()).map(described).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_nobody_described_is_made_as_celery_makes_it() {
+        let plain = AddQueue { queue: "q".into(), ..AddQueue::default() };
+        let bound = AddQueue {
+            exchange: Some("shop".into()),
+            exchange_type: Some(ExchangeKind::Topic),
+            routing_key: Some("news.#".into()),
+            ..plain.clone()
+        };
+        let typed = AddQueue { exchange_type: Some(ExchangeKind::Fanout), ..plain.clone() };
+        let one = |exchange: &str, kind, key: &str| {
+            vec![Bound { exchange: exchange.into(), kind, key: key.into() }]
+        };
+
+        assert_eq!(plain.spec(), QueueSpec::foreign("q"));
+        assert_eq!(bound.spec().bindings, one("shop", ExchangeKind::Topic, "news.#"));
+        assert_eq!(typed.spec().bindings, one("q", ExchangeKind::Fanout, "q"));
+    }
+}

@@ -1,0 +1,246 @@
+//! The rest of the worker, in the hands of remote control.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use postrider_core::broker::Broker;
+use postrider_core::broker::message::Value as Argument;
+use postrider_core::broker::topology::{QueueSpec, Topology};
+use postrider_core::celery::TaskHeaders;
+use postrider_core::clock::Clock;
+use postrider_core::results::{Meta, Results};
+use postrider_core::shutdown::Shutdown;
+use postrider_core::task::TaskOptions;
+use serde_json::{Map, Value};
+
+use super::cards::{Bounds, BrokerCard, PoolCard, QueueCard, TaskCard};
+use super::controls::{Controls, NewConsumer, Refused};
+use crate::capacity::{Capacity, CapacityError};
+use crate::consumers::{AddQueue, WorkQueues};
+use crate::limits::{Limits, TimeLimits};
+use crate::options::PoolKind;
+use crate::rate_limit::{Rate, RateLimits};
+use crate::tracker::{Arrived, Tracked};
+
+/// How long storing one state may take.
+const STORED_WITHIN: Duration = Duration::from_secs(2);
+
+/// The parts of a worker that remote control moves.
+pub(crate) struct Levers {
+    pub(crate) capacity: Capacity,
+    pub(crate) queues: WorkQueues,
+    pub(crate) rates: Arc<RateLimits>,
+    pub(crate) limits: Arc<Limits>,
+    /// The limits of tasks that have none of their own.
+    pub(crate) of_worker: TimeLimits,
+    /// The tasks that it can run, sorted by name.
+    pub(crate) tasks: Vec<(&'static str, TaskOptions)>,
+    /// What the pool is for.
+    pub(crate) pool: PoolKind,
+    /// What clients have set since, as they wrote it, by task.
+    pub(crate) shown: Mutex<Vec<(String, &'static str, String)>>,
+    pub(crate) broker: Broker,
+    pub(crate) results: Results,
+    /// The worker's settings by Celery's names, secrets starred.
+    pub(crate) settings: Map<String, Value>,
+    pub(crate) clock: Clock,
+    pub(crate) shutdown: Shutdown,
+}
+
+#[async_trait]
+impl Controls for Levers {
+    fn tasks(&self) -> Vec<TaskCard> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let card = |(name, options): &(&'static str, TaskOptions)| {
+            let mut card = TaskCard::of(name, options);
+            for (_, option, value) in shown.iter().filter(|(task, ..)| task == name) {
+                card.set(option, value);
+            }
+            card
+        };
+        self.tasks.iter().map(card).collect()
+    }
+
+    fn queues(&self) -> Vec<QueueCard> {
+        self.queues.active().iter().map(QueueCard::of).collect()
+    }
+
+    fn waiting(&self) -> Vec<Tracked> {
+        self.queues.look(|delivery| {
+            let headers = TaskHeaders::read(&delivery.message).ok()?;
+            let (task, options) = self.tasks.iter().find(|(name, _)| *name == headers.task)?;
+            Some(Tracked::new(&Arrived {
+                task,
+                sensitive: options.sensitive,
+                headers: &headers,
+                message: &delivery.message,
+                queue: &delivery.queue,
+                redelivered: delivery.redelivered,
+            }))
+        })
+    }
+
+    fn pool(&self) -> PoolCard {
+        let seconds = |limit: Option<Duration>| limit.map_or(0, |limit| limit.as_secs());
+        let (places, wanted) = (self.capacity.size(), self.capacity.reserved());
+        PoolCard {
+            implementation: format!("postrider:{}", self.pool.name()),
+            places,
+            timeouts: [seconds(self.of_worker.soft), seconds(self.of_worker.hard)],
+            autoscaler: self.capacity.range().map(|range| Bounds {
+                max: range.max,
+                min: range.min,
+                current: places,
+                wanted,
+            }),
+        }
+    }
+
+    fn prefetch(&self) -> u32 {
+        self.capacity.prefetch().into()
+    }
+
+    fn broker(&self) -> Option<BrokerCard> {
+        self.broker.address()
+    }
+
+    fn settings(&self) -> Map<String, Value> {
+        self.settings.clone()
+    }
+
+    fn grow(&self, places: usize) -> Result<(), Refused> {
+        self.capacity.grow(places).map_err(refused)
+    }
+
+    fn shrink(&self, places: usize) -> Result<(), Refused> {
+        self.capacity.shrink(places).map_err(refused)
+    }
+
+    fn autoscale(&self, max: Option<usize>, min: Option<usize>) -> Result<(usize, usize), Refused> {
+        self.capacity.autoscale(max, min).map(|range| (range.max, range.min)).map_err(refused)
+    }
+
+    fn limit_rate(&self, task: &str, rate: Option<Rate>, text: &str) {
+        self.rates.set(task, rate);
+        self.show(task, "rate_limit", rate.map_or("None", |_| text));
+    }
+
+    fn limit_time(&self, task: &str, soft: Option<Duration>, hard: Option<Duration>) {
+        self.limits.set(task, TimeLimits { hard, soft });
+        let text = |limit: Option<Duration>| {
+            limit.map_or("None".into(), |limit| format!("{:?}", limit.as_secs_f64()))
+        };
+        self.show(task, "soft_time_limit", &text(soft));
+        self.show(task, "time_limit", &text(hard));
+    }
+
+    fn add_consumer(&self, NewConsumer { queue, exchange, exchange_type, routing_key }: NewConsumer) {
+        let (queues, prefetch) = (self.queues.clone(), self.capacity.prefetch());
+        let plain = exchange.is_none() && routing_key.is_none();
+        let kind = serde_json::from_value(Value::String(exchange_type)).ok().filter(|_| !plain);
+        let asked = AddQueue { queue, exchange, exchange_type: kind, routing_key };
+        self.shutdown.spawn(async move {
+            if let Err(error) = queues.add(&asked, prefetch).await {
+                tracing::error!(queue.name = %asked.queue, %error, "a queue is not consumed that remote control asked for");
+            }
+        });
+    }
+
+    fn cancel_consumer(&self, queue: &str) {
+        let (queues, queue) = (self.queues.clone(), queue.to_owned());
+        self.shutdown.spawn(async move {
+            queues.cancel(&queue).await;
+        });
+    }
+
+    fn shut_down(&self) {
+        self.shutdown.stop();
+    }
+
+    async fn store_revoked(&self, ids: &[String]) {
+        if !self.results.is_on() {
+            return;
+        }
+        for id in ids {
+            let stored = tokio::time::timeout(STORED_WITHIN, self.store_one(id)).await;
+            if stored.is_err() {
+                tracing::warn!(task.id = %id, "a task could not be marked as revoked in time");
+            }
+        }
+    }
+}
+
+impl Levers {
+    async fn store_one(&self, id: &str) {
+        let meta = Meta::revoked(id, "revoked", self.clock.now());
+        if let Err(error) = self.results.store_if_unstarted(&meta).await {
+            tracing::warn!(task.id = id, %error, "a task cannot be marked as revoked");
+        }
+    }
+
+    fn show(&self, task: &str, option: &'static str, value: &str) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.retain(|(known, name, _)| known != task || *name != option);
+        shown.push((task.to_owned(), option, value.to_owned()));
+    }
+}
+
+impl TaskCard {
+    /// A task with the options that its type gives it.
+    fn of(name: &str, options: &TaskOptions) -> Self {
+        let truth = |value: bool| if value { "True" } else { "False" }.to_owned();
+        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs().to_string());
+        let max_retries = match options.retry.retries() {
+            u32::MAX => None,
+            retries => Some(retries.to_string()),
+        };
+        let options = [
+            ("max_retries", max_retries),
+            ("rate_limit", options.rate_limit.map(str::to_owned)),
+            ("time_limit", seconds(options.time_limit)),
+            ("soft_time_limit", seconds(options.soft_time_limit)),
+            ("acks_late", Some(truth(options.acks_late))),
+            ("ignore_result", Some(truth(options.ignore_result))),
+            ("serializer", Some("json".into())),
+        ];
+        let options = options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        Self { name: name.to_owned(), options }
+    }
+
+    /// Another value of an option; `None`, as Python writes it, for none.
+    fn set(&mut self, option: &'static str, value: &str) {
+        self.options.retain(|(name, _)| *name != option);
+        if value != "None" {
+            self.options.push((option, value.to_owned()));
+        }
+    }
+}
+
+impl QueueCard {
+    fn of(spec: &QueueSpec) -> Self {
+        let bound = spec.bindings.first();
+        let declared =
+            Topology::default().queue(spec).queues.into_iter().find(|queue| queue.name == spec.name);
+        let arguments = declared.map(|queue| queue.arguments).unwrap_or_default();
+        let value = |value: &Argument| match value {
+            Argument::Bool(value) => (*value).into(),
+            value => value.as_str().map_or_else(|| value.as_i64().into(), Value::from),
+        };
+        Self {
+            name: spec.name.clone(),
+            exchange: bound.map_or(&spec.name, |bound| &bound.exchange).clone(),
+            exchange_type: bound.map_or("direct", |bound| bound.kind.name()).into(),
+            routing_key: bound.map_or(&spec.name, |bound| &bound.key).clone(),
+            arguments: arguments.iter().map(|(name, argument)| (name.clone(), value(argument))).collect(),
+        }
+    }
+}
+
+fn refused(error: CapacityError) -> Refused {
+    match error {
+        CapacityError::Shrink(_) => Refused::Busy,
+        CapacityError::Autoscaled(_) => Refused::Autoscaled,
+        CapacityError::NotAutoscaled => Refused::NotAutoscaled,
+    }
+}

@@ -1,0 +1,88 @@
+//! What is told of a task to those who wait for its result: the states that are stored, and as what an error is shown.
+
+use postrider_core::broker::message::Message;
+use postrider_core::celery::{Arguments, Exception, Request};
+use postrider_core::results::{Extended, Meta, State};
+use postrider_core::task::{Context, Reason, Registered};
+use serde_json::{Map, Value, json};
+
+use crate::attempt::Attempt;
+use crate::execute::Executor;
+
+impl<S: Send + Sync + 'static> Executor<S> {
+    /// Whether the result of a task is stored: not without a backend, nor where its caller, or else the task,
+    /// wants none.
+    pub(crate) fn keeps_result(&self, attempt: &Attempt<'_, S>) -> bool {
+        self.wants_result(attempt.task, &attempt.held.message)
+    }
+
+    /// The value of a task whose message came back although it has succeeded: its ack was lost with a connection, or its
+    /// worker ended before it.
+    pub(crate) async fn earlier_success(&self, attempt: &Attempt<'_, S>) -> Option<Value> {
+        if !self.keeps_result(attempt) {
+            return None;
+        }
+        let known = self.results.get(&attempt.headers.id).await.ok().flatten();
+        known.filter(|meta| meta.state == State::Success).map(|meta| meta.result)
+    }
+
+    /// Stores that a task runs.
+    pub(crate) async fn store_started(&self, context: &Context, task: &Registered<S>) {
+        if self.wants_result(task, context.message()) {
+            let meta = Meta::started(context.id.as_str(), std::process::id(), &self.node.name);
+            self.keep(meta.within(context.message()), context.message()).await;
+        }
+    }
+
+    /// Stores a state of a task, if its result is wanted. One that cannot be stored is logged, and the task goes on.
+    pub(crate) async fn store(&self, attempt: &Attempt<'_, S>, meta: Meta) {
+        if !self.keeps_result(attempt) {
+            return;
+        }
+        let message = &attempt.held.message;
+        let children = attempt.children.clone();
+        let extended = attempt.extended.as_deref().cloned();
+        self.keep(meta.within(message).with_children(children).with_extended(extended), message).await;
+    }
+
+    /// Stores a state in any case.
+    pub(crate) async fn keep(&self, meta: Meta, asked: &Message) {
+        if let Err(error) = self.results.store(&meta, &asked.properties).await {
+            tracing::error!(task.id = %meta.id, state = meta.state.as_str(), %error, "a result cannot be stored");
+            metrics::counter!("postrider_results_lost_total").increment(1);
+        }
+    }
+
+    /// An error as the exception that results and events show, with a traceback that says where it was raised.
+    pub(crate) fn raised(&self, reason: &Reason, task: &str) -> Exception {
+        let exception = reason.exception().into_owned();
+        match exception.traceback {
+            Some(_) => exception,
+            None => exception.raised_in(&format!("Task \"{task}\", on {}", self.node.name)),
+        }
+    }
+
+    /// What a result tells of the call with `result_extended`.
+    pub(crate) fn extended(&self, attempt: &Attempt<'_, S>, arguments: &Arguments) -> Extended {
+        let (args, kwargs) = if attempt.task.sensitive() {
+            (json!(["***"]), json!({"***": "***"}))
+        } else {
+            (json!(arguments.args), json!(arguments.kwargs))
+        };
+        Extended {
+            name: attempt.task.name().to_owned(),
+            args,
+            kwargs,
+            worker: self.node.name.clone(),
+            retries: attempt.headers.retries,
+            queue: attempt.held.queue.to_string(),
+            stamps: Map::new(),
+        }
+    }
+
+    fn wants_result(&self, task: &Registered<S>, message: &Message) -> bool {
+        // A caller that says so has the last word, as in Celery.
+        let asked = || Request::of(message).ignore_result();
+        self.results.is_on() && !asked().unwrap_or(task.options().ignore_result)
+    }
+}

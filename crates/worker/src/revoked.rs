@@ -1,0 +1,196 @@
+//! What clients have revoked: ids of tasks and stamps, which are not to be started.
+//!
+//! The set is bounded as Celery's is: 50,000 ids, each for three hours. With a state file it survives a restart. Asking
+//! is one load while nothing is revoked.
+
+mod limited_set;
+mod state_file;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use postrider_core::broker::message::{self, Message};
+use postrider_core::clock::Clock;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use limited_set::LimitedSet;
+pub(crate) use state_file::StateFile;
+pub use state_file::StateFileError;
+
+use crate::tracker::stamps;
+
+/// What is revoked. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Revoked(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Whether there is anything at all.
+    any: AtomicBool,
+    state: Mutex<State>,
+    clock: Clock,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ids: LimitedSet,
+    /// Values by the name of their stamp.
+    stamps: BTreeMap<String, Vec<Value>>,
+}
+
+impl Revoked {
+    /// Nothing yet.
+    pub(crate) fn new(clock: Clock) -> Self {
+        let (any, state, changed) = (AtomicBool::new(false), Mutex::default(), Notify::new());
+        Self(Arc::new(Inner { any, state, clock, changed }))
+    }
+
+    /// Whether a task must not be started.
+    pub(crate) fn holds(&self, id: &str, message: &Message) -> bool {
+        self.0.any.load(Ordering::Relaxed) && self.look_up(id, message)
+    }
+
+    /// Revokes tasks by id.
+    pub(crate) fn add(&self, ids: impl IntoIterator<Item = String>) {
+        let now = self.0.clock.now_ms();
+        self.change(|state| {
+            for id in ids {
+                state.ids.insert(id, now);
+            }
+        });
+    }
+
+    /// Revokes tasks by stamp: those that carry one of these values under that name.
+    pub(crate) fn add_stamps(&self, name: &str, values: &[Value]) {
+        self.change(|state| {
+            let known = state.stamps.entry(name.to_owned()).or_default();
+            for value in values {
+                if !known.contains(value) {
+                    known.push(value.clone());
+                }
+            }
+        });
+    }
+
+    /// The ids, oldest first.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let now = self.0.clock.now_ms();
+        self.lock(|state| {
+            state.ids.purge(now);
+            state.ids.ids().map(str::to_owned).collect()
+        })
+    }
+
+    /// The stamps.
+    fn stamps(&self) -> BTreeMap<String, Vec<Value>> {
+        self.lock(|state| state.stamps.clone())
+    }
+
+    /// Waits until something was revoked since the last time.
+    async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    fn look_up(&self, id: &str, message: &Message) -> bool {
+        self.lock(|state| {
+            state.ids.contains(id)
+                || !state.stamps.is_empty() && stamps(message).is_some_and(|stamps| state.revokes(stamps))
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        self.lock(change);
+        self.0.any.store(true, Ordering::Relaxed);
+        self.0.changed.notify_one();
+    }
+
+    fn lock<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> T {
+        use_it(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn revokes(&self, stamps: &message::Table) -> bool {
+        let of = |(name, values): (&String, &Vec<Value>)| {
+            stamps.get(name).is_some_and(|stamp| !matching(stamp, values).is_empty())
+        };
+        self.stamps.iter().any(of)
+    }
+}
+
+/// The values of a stamp, which is one value or a list of them, that are among the revoked ones.
+pub(crate) fn matching(stamp: &message::Value, revoked: &[Value]) -> Vec<Value> {
+    let values = match stamp {
+        message::Value::Array(values) => values.iter().map(plain).collect(),
+        value => vec![plain(value)],
+    };
+    values.into_iter().filter(|value| !value.is_null() && revoked.contains(value)).collect()
+}
+
+/// A header's value as JSON has it, where it can be a stamp.
+fn plain(value: &message::Value) -> Value {
+    match value {
+        message::Value::Str(text) => text.as_str().into(),
+        message::Value::Bool(value) => (*value).into(),
+        message::Value::F64(value) => (*value).into(),
+        value => value.as_i64().map_or(Value::Null, Value::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use postrider_core::broker::message::Table;
+    use postrider_core::clock::ManualClock;
+    use serde_json::json;
+
+    use super::*;
+
+    pub(super) fn revoked() -> (Revoked, ManualClock) {
+        let clock = ManualClock::new(Timestamp::from_second(1_000_000).unwrap());
+        (Revoked::new(Clock::Manual(clock.clone())), clock)
+    }
+
+    fn stamped(stamp: message::Value) -> Message {
+        let stamps = Table::from([("tenant".into(), stamp)]);
+        let names = message::Value::Array(vec!["tenant".into()]);
+        let headers = Table::from([
+            ("stamped_headers".into(), names),
+            ("stamps".into(), message::Value::Table(stamps)),
+        ]);
+        Message { headers, ..Message::default() }
+    }
+
+    #[test]
+    fn an_id_is_revoked_until_three_hours_have_passed() {
+        let (revoked, clock) = revoked();
+        let message = Message::default();
+        assert!(!revoked.holds("a", &message));
+
+        revoked.add(["a".to_owned(), "b".to_owned()]);
+        clock.advance(std::time::Duration::from_hours(2));
+        revoked.add(["c".to_owned()]);
+
+        assert!(revoked.holds("a", &message) && !revoked.holds("x", &message));
+        clock.advance(std::time::Duration::from_mins(61));
+        assert_eq!(revoked.ids(), ["c"]);
+        assert!(!revoked.holds("a", &message) && revoked.holds("c", &message));
+    }
+
+    #[test]
+    fn a_stamp_revokes_the_tasks_that_carry_it_alone_or_in_a_list() {
+        let (revoked, _) = revoked();
+        revoked.add_stamps("tenant", &[json!("t1"), json!(7)]);
+
+        assert!(revoked.holds("a", &stamped("t1".into())));
+        assert!(revoked.holds("a", &stamped(message::Value::Array(vec!["x".into(), "t1".into()]))));
+        assert!(revoked.holds("a", &stamped(message::Value::I32(7))));
+        assert!(!revoked.holds("a", &stamped("t2".into())));
+        let mut not_stamped = stamped("t1".into());
+        not_stamped.headers.insert("stamped_headers".into(), message::Value::Void);
+        assert!(!revoked.holds("a", &not_stamped));
+    }
+}

@@ -1,0 +1,155 @@
+//! Tasks that follow others: children, links, chains, groups, chords, replacements.
+
+use postrider_core::{
+    canvas::{chain, chord, group},
+    celery::Call,
+    results::{ResultTree, State},
+    task::Signature,
+};
+use serde_json::json;
+
+use super::rig::{Add, Parent, Raise, Sum, Turn, named};
+use super::{Rig, SOON};
+
+fn add(x: i64, y: i64) -> Add {
+    Add { x, y }
+}
+
+fn plus(y: i64) -> Call {
+    named("add").kwarg("y", y)
+}
+
+#[tokio::test]
+async fn a_child_is_known_to_its_parent_and_knows_it() {
+    let rig = Rig::start();
+
+    let parent = rig.end(Parent {}).await;
+
+    let child: String = serde_json::from_value(parent.result).unwrap();
+    assert_eq!(parent.children, Some(vec![ResultTree::task(child.as_str())]));
+    let child = rig.result(&child).wait(SOON).await.unwrap();
+    assert_eq!((child.result, child.parent_id), (json!(23), Some(parent.id)));
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn each_step_of_a_chain_gets_the_result_of_the_one_before() {
+    let rig = Rig::start();
+
+    let sum: i64 = rig.call(chain((add(1, 2), plus(3), plus(4)))).await.get(SOON).await.unwrap();
+
+    assert_eq!(sum, 10);
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn links_hear_of_a_success_and_errbacks_of_a_failure() {
+    let rig = Rig::start();
+    let linked = named("add").kwarg("y", 10).option("task_id", "linked");
+    let heard = named("end").option("task_id", "heard").immutable().kwarg("how", "well");
+
+    rig.end(Signature::new(add(1, 2)).link(linked).link_error(heard.clone())).await;
+    assert_eq!(rig.result("linked").wait(SOON).await.unwrap().result, json!(13));
+    assert_eq!(rig.result("heard").state().await.unwrap(), State::Pending);
+
+    rig.end(Signature::new(Raise { text: "bad".into() }).link_error(heard)).await;
+    assert_eq!(rig.result("heard").wait(SOON).await.unwrap().state, State::Success);
+    assert!(rig.take_dead_letter().is_some());
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_chain_fails_as_a_whole() {
+    let rig = Rig::start();
+
+    let last = rig.end(chain((Raise { text: "bad".into() }, plus(1), plus(2)))).await;
+
+    assert_eq!((last.state, last.result["exc_type"].clone()), (State::Failure, json!("ValueError")));
+    assert!(rig.take_dead_letter().is_some());
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_chord_has_the_results_of_its_header_in_their_order() {
+    let rig = Rig::start();
+    let header = (add(1, 1), add(2, 2), chain((add(3, 3), plus(10))));
+
+    let sum: i64 = rig.call(chord(header, named("sum"))).await.get(SOON).await.unwrap();
+    let in_a_chain = chain((group([add(1, 2), add(3, 4)]), named("sum"), plus(100)));
+    let chained: i64 = rig.call(in_a_chain).await.get(SOON).await.unwrap();
+
+    assert_eq!((sum, chained), (22, 110));
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn the_body_of_a_chord_fails_with_one_of_its_members() {
+    let rig = Rig::start();
+    let header = vec![named("add").arg(1).arg(2), named("raise").arg("bad")];
+    let body = named("sum")
+        .option("link_error", json!([named("end").option("task_id", "heard").immutable().kwarg("how", "")]));
+
+    let end = rig.end(chord(header, body)).await;
+
+    let exception = end.exception().unwrap();
+    assert_eq!(exception.kind, "ChordError");
+    assert!(exception.message().contains("raised ValueError('bad')"), "{exception}");
+    assert_eq!(rig.result("heard").wait(SOON).await.unwrap().state, State::Success);
+    assert!(rig.take_dead_letter().is_some());
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn what_takes_a_tasks_place_has_its_id_and_what_follows_it() {
+    let rig = Rig::start();
+    let into = |call: Call| Turn { into: call };
+    let grouped = group([add(1, 2), add(3, 4)]).into_call().unwrap();
+    let chained = chain((add(1, 2), plus(3))).into_call().unwrap();
+
+    let by_task: i64 = rig.call(into(named("add").arg(1).arg(1))).await.get(SOON).await.unwrap();
+    let by_group: Vec<i64> = rig.call(into(grouped)).await.get(SOON).await.unwrap();
+    let by_chain: i64 = rig.call(chain((into(chained), plus(4)))).await.get(SOON).await.unwrap();
+    let in_chord =
+        chord(vec![into(named("add").arg(1).arg(1)), into(named("add").arg(2).arg(2))], named("sum"));
+    let in_chord: i64 = rig.call(in_chord).await.get(SOON).await.unwrap();
+
+    assert_eq!((by_task, by_chain, in_chord), (2, 10, 6));
+    assert_eq!(by_group, [3, 7]);
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn the_values_of_a_typed_task_go_into_a_chord_by_name() {
+    let rig = Rig::start();
+
+    let sum: i64 = rig.call(Sum { numbers: vec![1, 2, 3] }).await.get(SOON).await.unwrap();
+
+    assert_eq!(sum, 6);
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_task_is_called_for_each_item_of_a_list() {
+    let rig = Rig::start();
+    let each = |name: &str, task: &str, it| Call {
+        kwargs: [("task".to_owned(), Call::new(task).into()), ("it".to_owned(), it)].into_iter().collect(),
+        subtask_type: Some("xstarmap".into()),
+        ..named(name)
+    };
+
+    let sums = rig.end(each("celery.starmap", "add", json!([[1, 1], [2, 2]]))).await;
+    assert_eq!(sums.result, json!([2, 4]));
+
+    let totals: Vec<i64> = rig
+        .call(chain((add(1, 2), each("celery.map", "sum", json!([[1, 2], [3, 4, 5]])))))
+        .await
+        .get(SOON)
+        .await
+        .unwrap();
+    assert_eq!(totals, [3, 12]);
+
+    let nobody = rig.end(each("celery.map", "nobody", json!([1]))).await;
+    assert_eq!(nobody.state, State::Failure);
+    assert!(rig.take_dead_letter().is_some());
+    assert!(rig.stop().await);
+}

@@ -1,0 +1,151 @@
+//! How a task ends, and what becomes of its message and its result.
+
+use postrider_core::{
+    celery::Call,
+    results::State,
+    task::{Signature, Task as _},
+};
+use postrider_worker::Options;
+use serde_json::json;
+
+use super::rig::{Add, AskAgain, Count, End, Flaky, Gate, Raise, named};
+use super::{Rig, SOON};
+
+#[tokio::test]
+async fn a_value_comes_back_and_a_failure_with_its_exception() {
+    let rig = Rig::start();
+
+    let sum = rig.end(Add { x: 1, y: 2 }).await;
+    let failed = rig.end(Raise { text: "bad code".into() }).await;
+
+    assert_eq!((sum.state, sum.result), (State::Success, json!(3)));
+    let exception = failed.exception().unwrap();
+    assert_eq!(exception.repr(), "ValueError('bad code')");
+    let traceback = exception.traceback.unwrap();
+    assert!(traceback.contains("Task \"raise\", on w1@test"), "{traceback}");
+    assert_eq!(rig.take_dead_letter().unwrap().task, "raise");
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_worker_that_keeps_no_dead_letters_acknowledges_what_fails_and_keeps_what_cannot_be_read() {
+    let rig = Rig::with(|options| Options { dead_letters: false, ..options });
+
+    rig.end(Raise { text: "bad".into() }).await;
+    let unfit = rig.end(named("add").arg("one").arg(2)).await;
+
+    assert_eq!(unfit.exception().unwrap().kind, "TypeError");
+    let letter = rig.take_dead_letter().unwrap();
+    assert_eq!((letter.task.as_str(), letter.reason.as_str()), ("add", "undecodable"));
+    assert!(rig.take_dead_letter().is_none());
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn an_error_of_a_class_that_is_retried_passes_and_the_third_try_succeeds() {
+    let rig = Rig::start();
+
+    let value = rig.call(Flaky {}).await.get::<u32>(SOON).await.unwrap();
+
+    assert_eq!(value, 2);
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_task_that_asks_again_too_often_fails_with_celerys_exception() {
+    let rig = Rig::start();
+
+    let end = rig.end(AskAgain { max_retries: 4 }).await;
+
+    assert_eq!(end.exception().unwrap().kind, "MaxRetriesExceededError");
+    assert_eq!(rig.runs(), 5);
+    assert_eq!(rig.take_dead_letter().unwrap().reason, "exhausted:retry");
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_message_that_is_rejected_is_kept_or_goes_back_and_one_that_is_ignored_is_gone() {
+    let rig = Rig::start();
+    let end = |how: &str| End { how: how.into() };
+
+    let again = rig.end(end("once")).await;
+    assert_eq!((again.state, rig.runs()), (State::Success, 2));
+    let rejected = rig.end(end("reject")).await;
+    assert_eq!(rejected.exception().unwrap().kind, "Reject");
+    assert_eq!(rig.take_dead_letter().unwrap().reason, "unfit");
+    let panicked = rig.end(end("panic")).await;
+    assert_eq!(panicked.state, State::Failure);
+    assert_eq!(rig.take_dead_letter().unwrap().reason, "panic");
+    let unknown = rig.end(end("unknown")).await;
+    assert_eq!((unknown.state, rig.take_dead_letter()), (State::Failure, None));
+
+    let ignored = rig.call(end("ignore")).await;
+    rig.end(Add { x: 0, y: 0 }).await;
+    let runs = rig.runs();
+    assert!(rig_settled(&rig).await);
+    assert_eq!((ignored.state().await.unwrap(), rig.runs()), (State::Started, runs.max(6)));
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_task_that_nobody_knows_is_kept_and_its_caller_told() {
+    let rig = Rig::start();
+
+    let end = rig.end(named("no.such.task")).await;
+
+    assert_eq!(end.exception().unwrap().kind, "NotRegistered");
+    assert_eq!(rig.take_dead_letter().unwrap().reason, "unknown_task");
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_task_that_comes_too_late_is_revoked_and_one_without_a_result_has_none() {
+    let rig = Rig::start();
+    let past = "2020-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap();
+
+    let late = rig.end(Signature::new(Add { x: 1, y: 2 }).expires(past)).await;
+    let counted = rig.call(Count {}).await;
+    assert!(rig_settled(&rig).await);
+
+    assert_eq!(late.exception().unwrap().args, [json!("expired")]);
+    assert_eq!(late.state, State::Revoked);
+    assert_eq!((rig.runs(), counted.state().await.unwrap()), (1, State::Pending));
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn an_early_ack_is_before_the_run_and_its_start_is_known() {
+    let rig = Rig::start();
+
+    let gate = rig.call(Gate {}).await;
+    rig.services.begun.notified().await;
+
+    assert!(rig.memory.is_drained(&[]), "it is acknowledged");
+    assert_eq!(gate.state().await.unwrap(), State::Started);
+    rig.services.go.notify_one();
+    gate.get::<()>(SOON).await.unwrap();
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_task_is_called_by_name_with_arguments_of_either_kind() {
+    let rig = Rig::start();
+
+    let mixed: i64 = rig.call(named(Add::NAME).arg(1).kwarg("y", 2)).await.get(SOON).await.unwrap();
+    let value: Call =
+        serde_json::from_value(json!({"task": "add", "args": [3, 4], "options": {"queue": "t"}})).unwrap();
+    let as_value: i64 = rig.call(value).await.get(SOON).await.unwrap();
+
+    assert_eq!((mixed, as_value), (3, 7));
+    assert!(rig.stop().await);
+}
+
+/// Waits until nothing lies in the queue and nothing is held.
+async fn rig_settled(rig: &Rig) -> bool {
+    let settled = async {
+        while !rig.memory.is_drained(&[]) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, settled).await.is_ok()
+}

@@ -1,0 +1,8 @@
+//! Tasks that somebody else writes: the engine as a library, on a broker and a result store in memory.
+
+mod canvas;
+mod ends;
+mod limits;
+mod rig;
+
+use rig::{Rig, SOON};
