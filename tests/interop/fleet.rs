@@ -10,7 +10,7 @@ use std::time::Duration;
 use postrider_core::{
     broker::{
         AmqpBroker, AmqpConfig, Broker, Namespace,
-        topology::{QueueType, Topology},
+        topology::{DeadLimits, QueueType, Topology},
     },
     celery::Exception,
     clock::Clock,
@@ -235,7 +235,9 @@ async fn broker(setup: &Setup, shutdown: &Shutdown) -> Broker {
         publish_timeout: TIMEOUT,
         declare: true,
     };
+    let dead = DeadLimits { max_length: 100_000, max_age: Duration::from_hours(336) };
     let topology = Topology::default()
+        .dead_queue(QueueType::default(), dead)
         .probe_queue()
         .foreign_queue(&setup.queue)
         .unclaimed_queue(&setup.queue)
