@@ -3,37 +3,22 @@
 use std::time::Duration;
 
 use postrider_core::{
-    broker::{AmqpBroker, AmqpConfig, Broker, message::Properties, topology::Topology},
+    broker::{message::Properties, topology::Topology},
     clock::Clock,
     results::{Meta, ResultOptions, Results, RpcResults},
     shutdown::Shutdown,
 };
-use postrider_tests::servers::RabbitMq;
+use postrider_tests::{broker::connected, servers::RabbitMq};
 use serde_json::json;
 
-const TIMEOUT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_mins(1);
-
-async fn connected(url: &str, shutdown: &Shutdown) -> Broker {
-    let config = AmqpConfig {
-        url: url.to_owned().into(),
-        name: "test".into(),
-        heartbeat: TIMEOUT,
-        connect_timeout: TIMEOUT,
-        publish_timeout: TIMEOUT,
-        declare: true,
-    };
-    let broker = AmqpBroker::start(config, Topology::default().probe_queue(), shutdown);
-    broker.connected().await;
-    Broker::Amqp(broker)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_waits_over_a_restart_of_the_broker_is_answered() {
     let (mut rabbitmq, shutdown) = (RabbitMq::start().await, Shutdown::new());
     let options = ResultOptions { patience: PATIENCE, persistent: true, ..ResultOptions::default() };
-    let [theirs, ours] =
-        [connected(&rabbitmq.url(), &shutdown).await, connected(&rabbitmq.url(), &shutdown).await];
+    let client = async || connected(&rabbitmq.url(), Topology::default(), &shutdown).await;
+    let [theirs, ours] = [client().await, client().await];
     let caller = RpcResults::listening_on(theirs.clone(), "answers".into(), options.clone(), &shutdown);
     let (caller, worker) = (Results::Rpc(caller), Results::Rpc(RpcResults::new(ours.clone(), options)));
     caller.listening().await;

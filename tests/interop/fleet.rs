@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use postrider_core::{
     broker::{
-        AmqpBroker, AmqpConfig, Broker, Namespace,
+        Broker, Namespace,
         topology::{DeadLimits, QueueType, Topology},
     },
     celery::Exception,
@@ -20,6 +20,7 @@ use postrider_core::{
     task::{Compute, Context, Registry, Retry, Run, Task, TaskError, TaskResult},
 };
 use postrider_tests::{
+    broker::connected,
     servers::{Proc, python, shared_redis_url},
     worker::{Output, Setup, ended},
 };
@@ -227,22 +228,11 @@ pub(crate) async fn client(setup: &Setup) -> Broker {
 
 /// The broker, with what the worker needs on it.
 async fn broker(setup: &Setup, shutdown: &Shutdown) -> Broker {
-    let config = AmqpConfig {
-        url: setup.amqp_url.as_str().into(),
-        name: "fleet".into(),
-        heartbeat: TIMEOUT,
-        connect_timeout: TIMEOUT,
-        publish_timeout: TIMEOUT,
-        declare: true,
-    };
     let dead = DeadLimits { max_length: 100_000, max_age: Duration::from_hours(336) };
     let topology = Topology::default()
         .dead_queue(QueueType::default(), dead)
-        .probe_queue()
         .foreign_queue(&setup.queue)
         .unclaimed_queue(&setup.queue)
         .delay_ladder(QueueType::default(), [setup.queue.as_str()]);
-    let amqp = AmqpBroker::start(config, topology, shutdown);
-    amqp.connected().await;
-    Broker::Amqp(amqp)
+    connected(&setup.amqp_url, topology, shutdown).await
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use postrider_core::{
     broker::{
-        AmqpBroker, AmqpConfig, Broker,
+        Broker,
         topology::{QueueSpec, QueueType, Topology},
     },
     canvas::{chain, chord, group},
@@ -19,6 +19,7 @@ use postrider_core::{
     shutdown::Shutdown,
 };
 use postrider_tests::{
+    broker::connected,
     servers::{Proc, old_python, python, shared_amqp_url, shared_redis_url},
     worker::{Output, Setup, ended},
 };
@@ -101,20 +102,9 @@ impl Fleet {
 
     /// A producer of ours on the fleet's queues.
     async fn producer(&self, shutdown: &Shutdown) -> Producer {
-        let config = AmqpConfig {
-            url: shared_amqp_url().into(),
-            name: "test".into(),
-            heartbeat: TIMEOUT,
-            connect_timeout: TIMEOUT,
-            publish_timeout: TIMEOUT,
-            declare: true,
-        };
         let queue = |name: &str| QueueSpec { kind: self.kind, ..QueueSpec::foreign(name) };
-        let topology =
-            Topology::default().queue(&queue(&self.rust)).queue(&queue(&self.python)).probe_queue();
-        let amqp = AmqpBroker::start(config, topology, shutdown);
-        amqp.connected().await;
-        let broker = Broker::Amqp(amqp);
+        let topology = Topology::default().queue(&queue(&self.rust)).queue(&queue(&self.python));
+        let broker = connected(&shared_amqp_url(), topology, shutdown).await;
         let redis = RedisConfig {
             url: shared_redis_url().into(),
             prefix: String::new(),

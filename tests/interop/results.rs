@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use postrider_core::{
-    broker::{AmqpBroker, AmqpConfig, Broker, message::Properties, topology::Topology},
+    broker::{message::Properties, topology::Topology},
     celery::Exception,
     clock::Clock,
     redis::RedisConfig,
@@ -13,6 +13,7 @@ use postrider_core::{
 };
 use postrider_tests::{
     amqp::Envelope,
+    broker::connected,
     celery::call,
     servers::{Proc, python, shared_redis_url},
     worker::{Output, Setup, ended},
@@ -35,24 +36,15 @@ struct Ours {
 impl Ours {
     async fn on(test: &str, backend: &str) -> Self {
         let (setup, shutdown) = (Setup::new(test).foreign(), Shutdown::new());
-        let config = AmqpConfig {
-            url: setup.amqp_url.as_str().into(),
-            name: "test".into(),
-            heartbeat: TIMEOUT,
-            connect_timeout: TIMEOUT,
-            publish_timeout: TIMEOUT,
-            declare: true,
-        };
-        let topology = Topology::default().foreign_queue(&setup.queue).probe_queue();
-        let amqp = AmqpBroker::start(config, topology, &shutdown);
-        amqp.connected().await;
+        let topology = Topology::default().foreign_queue(&setup.queue);
+        let broker = connected(&setup.amqp_url, topology, &shutdown).await;
         let redis = RedisConfig {
             url: shared_redis_url().into(),
             prefix: String::new(),
             connections: 1,
             timeout: TIMEOUT,
         };
-        let (options, broker) = (ResultOptions::default(), Broker::Amqp(amqp));
+        let options = ResultOptions::default();
         let results = ResultBackend::parse(backend)
             .expect("an address of ours")
             .open(options, &redis, &broker, true, &Clock::System, &shutdown)

@@ -5,6 +5,7 @@
 
 pub mod amqp;
 pub mod api;
+pub mod broker;
 pub mod browser;
 pub mod celery;
 pub mod dead;

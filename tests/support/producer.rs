@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use postrider_core::{
-    broker::{AmqpBroker, AmqpConfig, Broker, topology::Topology},
+    broker::topology::Topology,
     clock::{Clock, millis},
     code::Code,
     codes::{Codes, NewCode, RedisCodes},
@@ -17,7 +17,7 @@ use postrider_core::{
     verification::{DeliveryState, VerificationId},
 };
 
-use crate::{servers::shared_redis_url, worker::Setup};
+use crate::{broker::connected, servers::shared_redis_url, worker::Setup};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const APP: &str = "shop";
@@ -36,17 +36,8 @@ pub struct Verification {
 impl Setup {
     /// Core's producer, once it is connected. It declares `topology` and the probe's queue.
     pub async fn producer(&self, topology: Topology) -> Producer {
-        let config = AmqpConfig {
-            url: self.amqp_url.as_str().into(),
-            name: "test".into(),
-            heartbeat: TIMEOUT,
-            connect_timeout: TIMEOUT,
-            publish_timeout: TIMEOUT,
-            declare: true,
-        };
-        let broker = AmqpBroker::start(config, topology.probe_queue(), &Shutdown::new());
-        broker.connected().await;
-        Producer::new(Broker::Amqp(broker), Clock::System, "test")
+        let broker = connected(&self.amqp_url, topology, &Shutdown::new()).await;
+        Producer::new(broker, Clock::System, "test")
     }
 
     /// The codes that the worker writes back to.

@@ -5,30 +5,17 @@ use std::time::Duration;
 use lapin::types::{AMQPValue, FieldTable};
 use postrider_core::broker::message::{Message, Properties};
 use postrider_core::broker::topology::{QueueSpec, Topology};
-use postrider_core::broker::{
-    AmqpBroker, AmqpConfig, Broker, Consumer, Delivery, NotPublished, PublishError, Subscription,
-};
+use postrider_core::broker::{Broker, Consumer, Delivery, NotPublished, PublishError, Subscription};
 use postrider_core::shutdown::Shutdown;
-use postrider_tests::{servers::eventually, worker::Setup};
+use postrider_tests::{broker::connected, servers::eventually, worker::Setup};
 
 use super::SOON;
 
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// Long enough that a message would have come, were it to come.
 const QUIET: Duration = Duration::from_millis(300);
 
 async fn broker(setup: &Setup, topology: Topology) -> Broker {
-    let config = AmqpConfig {
-        url: setup.amqp_url.as_str().into(),
-        name: "test".into(),
-        heartbeat: TIMEOUT,
-        connect_timeout: TIMEOUT,
-        publish_timeout: TIMEOUT,
-        declare: true,
-    };
-    let broker = AmqpBroker::start(config, topology.probe_queue(), &Shutdown::new());
-    broker.connected().await;
-    Broker::Amqp(broker)
+    connected(&setup.amqp_url, topology, &Shutdown::new()).await
 }
 
 fn from(queue: &str, prefetch: u16) -> Subscription {

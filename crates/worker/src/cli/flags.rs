@@ -175,7 +175,7 @@ mod tests {
             ("--soft-time-limit=1.5", "worker.soft_time_limit", "1500ms"),
             ("--autoscale=10,3", "worker.autoscale", "10,3"),
             ("--prefetch-multiplier 0", "worker.prefetch_multiplier", "0"),
-            ("-S /tmp/state", "worker.state_file", "/tmp/state"),
+            ("-S w1.state", "worker.state_file", "w1.state"),
             ("-E", "control.task_events", "true"),
             ("--without-heartbeat", "control.heartbeat", "0s"),
             ("--heartbeat-interval 5", "control.heartbeat", "5000ms"),
