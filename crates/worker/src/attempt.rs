@@ -220,17 +220,18 @@ impl<S: Send + Sync + 'static> Executor<S> {
 }
 
 impl<'a, S> Attempt<'a, S> {
-    /// A message before anything of its body is read.
+    /// A message before anything of its body is read. Boxed: it goes through many hands, each of which would keep room for
+    /// it.
     pub(crate) fn new(
         task: &'a Registered<S>,
         headers: &'a TaskHeaders,
         held: Held,
         entry: Option<Entry<'a>>,
         at: Timestamp,
-    ) -> Self {
+    ) -> Box<Self> {
         let begun = Instant::now();
         let (embed, children, extended) = (Embed::default(), Vec::new(), None);
-        Self { task, headers, held, entry, embed, children, extended, begun, at }
+        Box::new(Self { task, headers, held, entry, embed, children, extended, begun, at })
     }
 }
 

@@ -22,7 +22,7 @@ use crate::patience::Tried;
 
 impl<S: Send + Sync + 'static> Executor<S> {
     /// Acts on what was decided after a run.
-    pub(crate) async fn conclude(&self, attempt: Attempt<'_, S>, after: AfterRun) {
+    pub(crate) async fn conclude(&self, attempt: Box<Attempt<'_, S>>, after: AfterRun) {
         match after {
             AfterRun::Done(ended) => self.done(attempt, ended).await,
             other => self.conclude_otherwise(attempt, other).boxed().await,
@@ -30,7 +30,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
     }
 
     /// The task has ended, and its message is acked.
-    pub(crate) async fn done(&self, attempt: Attempt<'_, S>, ended: Ended) {
+    pub(crate) async fn done(&self, attempt: Box<Attempt<'_, S>>, ended: Ended) {
         let attempt = match &ended {
             Ended::Succeeded(value) => {
                 let runtime = attempt.begun.elapsed();
@@ -61,7 +61,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
 
     /// The task has failed: its message goes to the dead-letter queue, or is acked where failed ones are not kept. What
     /// cannot be read is kept in any case.
-    pub(crate) async fn fail(&self, attempt: Attempt<'_, S>, reason: Reason) {
+    pub(crate) async fn fail(&self, attempt: Box<Attempt<'_, S>>, reason: Reason) {
         attempt.count("dead");
         let Some(attempt) = self.follow_failure(attempt, &reason).await else { return };
         if self.dead_letters || reason.code == "undecodable" {
@@ -72,7 +72,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
     }
 
     /// A client wanted it stopped while it ran.
-    pub(crate) async fn terminated(&self, attempt: Attempt<'_, S>, signal: u8) {
+    pub(crate) async fn terminated(&self, attempt: Box<Attempt<'_, S>>, signal: u8) {
         tracing::warn!(task.name = attempt.task.name(), task.id = %attempt.headers.id, signal, "task was terminated");
         let attempt = self.follow_revoked(attempt, Revocation::Terminated(signal)).await;
         attempt.count("terminated");
@@ -80,7 +80,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
     }
 
     /// The message came back of a task that has succeeded: only its place in a chord may be open yet.
-    pub(crate) async fn succeed_again(&self, attempt: Attempt<'_, S>, value: Value) {
+    pub(crate) async fn succeed_again(&self, attempt: Box<Attempt<'_, S>>, value: Value) {
         let (task, id) = (attempt.task.name(), attempt.headers.id.as_str());
         tracing::info!(task.name = task, task.id = id, "task is not run again: it has succeeded");
         attempt.count("repeated");
@@ -103,7 +103,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         attempt.held.ack().await;
     }
 
-    async fn conclude_otherwise(&self, attempt: Attempt<'_, S>, after: AfterRun) {
+    async fn conclude_otherwise(&self, attempt: Box<Attempt<'_, S>>, after: AfterRun) {
         match after {
             AfterRun::Done(ended) => self.done(attempt, ended).await,
             AfterRun::Retry { delay, retries, reason, arguments } => {
@@ -127,13 +127,13 @@ impl<S: Send + Sync + 'static> Executor<S> {
 
     async fn retry(
         &self,
-        attempt: Attempt<'_, S>,
+        attempt: Box<Attempt<'_, S>>,
         delay: Duration,
         retries: u32,
         reason: &Reason,
         arguments: Option<&Arguments>,
     ) {
-        let Attempt { task, headers, .. } = &attempt;
+        let Attempt { task, headers, .. } = &*attempt;
         tracing::warn!(task.name = task.name(), task.id = %headers.id, retries, ?delay, %reason, "task will be retried");
         attempt.count("retried");
         let exception = self.raised(reason, task.name());
@@ -145,7 +145,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         if let Some(arguments) = arguments {
             arguments.replace_in(&mut next, &attempt.embed, task.sensitive());
         }
-        let Attempt { entry, held, .. } = attempt;
+        let Attempt { entry, held, .. } = *attempt;
         if let (true, Some(entry)) = (self.settler.later(held, delay, next).await, entry) {
             entry.retried(&exception);
             if !delay.is_zero() {
@@ -154,8 +154,8 @@ impl<S: Send + Sync + 'static> Executor<S> {
         }
     }
 
-    async fn postpone(&self, attempt: Attempt<'_, S>, delay: Duration) {
-        let Attempt { task, headers, .. } = &attempt;
+    async fn postpone(&self, attempt: Box<Attempt<'_, S>>, delay: Duration) {
+        let Attempt { task, headers, .. } = &*attempt;
         tracing::debug!(task.name = task.name(), task.id = %headers.id, ?delay, "task snoozes");
         attempt.count("snoozed");
         let now = self.clock.now();
@@ -166,7 +166,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         self.settler.later(attempt.held, delay, next).await;
     }
 
-    async fn reject(&self, attempt: Attempt<'_, S>, reason: Reason, requeue: bool) {
+    async fn reject(&self, attempt: Box<Attempt<'_, S>>, reason: Reason, requeue: bool) {
         attempt.count("rejected");
         tracing::warn!(task.name = attempt.task.name(), task.id = %attempt.headers.id, requeue, %reason, "task refuses its message");
         if requeue {
@@ -184,7 +184,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         self.bury(attempt, &refused).await;
     }
 
-    async fn replace(&self, attempt: Attempt<'_, S>, call: Call) {
+    async fn replace(&self, attempt: Box<Attempt<'_, S>>, call: Call) {
         tracing::debug!(task.name = attempt.task.name(), task.id = %attempt.headers.id, call = %call.task, "task is replaced");
         attempt.count("replaced");
         match self.follow_replaced(&attempt, call).await {
@@ -194,8 +194,8 @@ impl<S: Send + Sync + 'static> Executor<S> {
         }
     }
 
-    async fn bury(&self, attempt: Attempt<'_, S>, reason: &Reason) {
-        let Attempt { headers, held, at, .. } = attempt;
+    async fn bury(&self, attempt: Box<Attempt<'_, S>>, reason: &Reason) {
+        let Attempt { headers, held, at, .. } = *attempt;
         let from = Arc::clone(&held.queue);
         // What came back from `<queue>.returned` is replayed to the queue that it was for.
         let returned = self.sources.returned_from(&from);

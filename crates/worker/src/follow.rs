@@ -26,9 +26,9 @@ impl<S: Send + Sync + 'static> Executor<S> {
     /// After a success. `None` when the message went back, or the task has failed after all.
     pub(crate) async fn follow_success<'a>(
         &self,
-        mut attempt: Attempt<'a, S>,
+        mut attempt: Box<Attempt<'a, S>>,
         value: &Value,
-    ) -> Option<Attempt<'a, S>> {
+    ) -> Option<Box<Attempt<'a, S>>> {
         let plan = match after_success(&self.dispatcher(&attempt), &attempt.embed, value) {
             Ok(plan) => plan,
             Err(error) => return self.cannot_follow(attempt, error.to_string()).await,
@@ -50,9 +50,9 @@ impl<S: Send + Sync + 'static> Executor<S> {
     /// After a failure for good. `None` when the message went back.
     pub(crate) async fn follow_failure<'a>(
         &self,
-        attempt: Attempt<'a, S>,
+        attempt: Box<Attempt<'a, S>>,
         reason: &Reason,
-    ) -> Option<Attempt<'a, S>> {
+    ) -> Option<Box<Attempt<'a, S>>> {
         let exception = self.raised(reason, attempt.task.name());
         let id = attempt.headers.id.as_str();
         self.store(&attempt, Meta::failure(id, &exception, self.clock.now())).await;
@@ -80,9 +80,9 @@ impl<S: Send + Sync + 'static> Executor<S> {
     /// After the end of a task that was revoked or came too late.
     pub(crate) async fn follow_revoked<'a>(
         &self,
-        attempt: Attempt<'a, S>,
+        attempt: Box<Attempt<'a, S>>,
         why: Revocation,
-    ) -> Attempt<'a, S> {
+    ) -> Box<Attempt<'a, S>> {
         let id = attempt.headers.id.as_str();
         let meta = Meta::revoked(id, why.reason(), self.clock.now());
         let exception = meta.result.clone();
@@ -174,12 +174,16 @@ impl<S: Send + Sync + 'static> Executor<S> {
         hold(&self.shutdown, "what follows it is published", is_final, carry_out).await
     }
 
-    async fn cannot_follow<'a>(&self, attempt: Attempt<'a, S>, error: String) -> Option<Attempt<'a, S>> {
+    async fn cannot_follow<'a>(
+        &self,
+        attempt: Box<Attempt<'a, S>>,
+        error: String,
+    ) -> Option<Box<Attempt<'a, S>>> {
         self.fail(attempt, Reason::new("unpublishable", error)).boxed().await;
         None
     }
 
-    async fn go_back<'a>(&self, attempt: Attempt<'a, S>) -> Option<Attempt<'a, S>> {
+    async fn go_back<'a>(&self, attempt: Box<Attempt<'a, S>>) -> Option<Box<Attempt<'a, S>>> {
         tracing::warn!(task.id = %attempt.headers.id, "task goes back to its queue: what follows it cannot be done now");
         self.settler.give_back(attempt.held).await;
         None

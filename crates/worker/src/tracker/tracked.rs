@@ -48,15 +48,17 @@ enum Body {
 impl Tracked {
     pub(crate) fn new(arrived: &Arrived<'_>) -> Self {
         let message = arrived.message;
-        let shown = message.header("argsrepr").zip(message.header("kwargsrepr"));
+        // Of a sensitive task nothing is kept that is never shown.
+        let sensitive = arrived.sensitive;
+        let shown = message.header("argsrepr").zip(message.header("kwargsrepr")).filter(|_| !sensitive);
         Self {
             id: arrived.headers.id.clone(),
             task: arrived.task,
-            sensitive: arrived.sensitive,
+            sensitive,
             queue: Arc::clone(arrived.queue),
             priority: message.properties.priority.unwrap_or(0),
             redelivered: arrived.redelivered,
-            body: Body::of(message),
+            body: if sensitive { Body::Json(Bytes::new()) } else { Body::of(message) },
             shown: shown.map(|(args, kwargs)| [args, "\0", kwargs].concat().into_boxed_str()),
             stamps: stamps(message).map(|stamps| Box::new(stamps.clone())),
             started: AtomicI64::new(0),
