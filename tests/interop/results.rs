@@ -98,6 +98,17 @@ impl Ours {
         self.setup.clean_up().await;
         self.shutdown.stop();
     }
+
+    /// Calls two of their tasks: the id of the one whose value is 3, and what the other failed with.
+    async fn three_and_a_failure(&self) -> (String, Exception) {
+        let (added, failed) = (id(), id());
+        self.call("answers.add", &added, json!([1, 2])).await;
+        self.call("answers.fail", &failed, json!(["no"])).await;
+        assert_eq!(self.results.of(&*added).get::<u32>(SOON).await.expect("it ends"), 3);
+        let value = self.results.of(&*failed).get::<u32>(SOON).await;
+        let Err(WaitError::Failed(exception)) = value else { panic!("{value:?}") };
+        (added, *exception)
+    }
 }
 
 /// The line of JSON that `answers.told` made.
@@ -214,14 +225,9 @@ async fn a_stock_caller_that_waits_is_told_at_once() {
 async fn we_read_what_a_stock_worker_stores() {
     let ours = Ours::on_redis("results-theirs").await;
     let worker = ours.worker(&ours.setup.queue).await;
-    let (added, failed) = (id(), id());
 
-    ours.call("answers.add", &added, json!([1, 2])).await;
-    ours.call("answers.fail", &failed, json!(["no"])).await;
+    let (added, exception) = ours.three_and_a_failure().await;
 
-    assert_eq!(ours.results.of(&*added).get::<u32>(SOON).await.unwrap(), 3);
-    let value = ours.results.of(&*failed).get::<u32>(SOON).await;
-    let Err(WaitError::Failed(exception)) = value else { panic!("{value:?}") };
     assert_eq!((exception.module.as_str(), exception.repr()), ("answers", "Refused('no', 7)".to_owned()));
     assert!(exception.traceback.unwrap().contains("raise Refused(reason, 7)"));
     let extended = ours.results.get(&added).await.unwrap().unwrap().extended.unwrap();
@@ -297,14 +303,9 @@ async fn a_stock_caller_is_answered_through_the_broker() {
 async fn we_are_answered_by_a_stock_worker_through_the_broker() {
     let ours = Ours::on("results-rpc-theirs", "rpc://").await;
     let worker = ours.worker(&ours.setup.queue).await;
-    let (added, failed) = (id(), id());
 
-    ours.call("answers.add", &added, json!([1, 2])).await;
-    ours.call("answers.fail", &failed, json!(["no"])).await;
+    let (added, exception) = ours.three_and_a_failure().await;
 
-    assert_eq!(ours.results.of(&*added).get::<u32>(SOON).await.unwrap(), 3);
-    let value = ours.results.of(&*failed).get::<u32>(SOON).await;
-    let Err(WaitError::Failed(exception)) = value else { panic!("{value:?}") };
     assert_eq!(exception.repr(), "Refused('no', 7)");
     ours.results.forget(&added).await.unwrap();
     assert_eq!(ours.results.get(&added).await.unwrap(), None);
