@@ -22,11 +22,19 @@ pub(super) struct Waiters(Arc<Inner>);
 struct Inner {
     /// How often a waiter looks into the store by itself.
     every: Duration,
-    waiting: Mutex<HashMap<String, watch::Sender<News>>>,
+    waiting: Mutex<HashMap<String, Awaited>>,
     /// How many tasks are waited for.
     count: watch::Sender<usize>,
     /// Where it is told that a task is waited for, or is no more.
     changes: Option<mpsc::UnboundedSender<String>>,
+}
+
+/// A task that is waited for.
+#[derive(Debug, Default)]
+struct Awaited {
+    news: watch::Sender<News>,
+    /// How many wait. Not the sender's count of receivers: one that is being given up counts there until after the lock.
+    places: usize,
 }
 
 /// The newest that is known of a task.
@@ -94,16 +102,16 @@ impl Waiters {
     /// Tells a result to whoever waits for it.
     pub(super) fn tell(&self, meta: &Arc<Meta>) {
         if meta.state.is_ready()
-            && let Some(sender) = self.lock().get(&meta.id)
+            && let Some(awaited) = self.lock().get(&meta.id)
         {
-            sender.send_replace(News::Ready(Arc::clone(meta)));
+            awaited.news.send_replace(News::Ready(Arc::clone(meta)));
         }
     }
 
     /// Makes those who wait for a task look into the store.
     pub(super) fn look_again(&self, id: &str) {
-        if let Some(sender) = self.lock().get(id) {
-            sender.send_if_modified(News::look);
+        if let Some(awaited) = self.lock().get(id) {
+            awaited.news.send_if_modified(News::look);
         }
     }
 
@@ -125,15 +133,14 @@ impl Waiters {
 
     fn register<'a>(&'a self, id: &'a str) -> Waiting<'a> {
         let mut waiting = self.lock();
-        let news = match waiting.get(id) {
-            Some(sender) => sender.subscribe(),
-            None => waiting.entry(id.to_owned()).or_default().subscribe(),
-        };
+        let awaited = waiting.entry(id.to_owned()).or_default();
+        awaited.places += 1;
+        let news = awaited.news.subscribe();
         self.changed(&waiting, id);
         Waiting { waiters: self, id, news }
     }
 
-    fn changed(&self, waiting: &HashMap<String, watch::Sender<News>>, id: &str) {
+    fn changed(&self, waiting: &HashMap<String, Awaited>, id: &str) {
         self.0.count.send_replace(waiting.len());
         if let Some(changes) = &self.0.changes {
             // Nobody hears it once the process stops; then nobody is told either, and waiters look by themselves.
@@ -141,7 +148,7 @@ impl Waiters {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<News>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Awaited>> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -166,8 +173,9 @@ impl News {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut waiting = self.waiters.lock();
-        // This receiver still counts. Others register under the same lock.
-        if waiting.get(self.id).is_some_and(|sender| sender.receiver_count() <= 1) {
+        let Some(awaited) = waiting.get_mut(self.id) else { return };
+        awaited.places -= 1;
+        if awaited.places == 0 {
             waiting.remove(self.id);
             self.waiters.changed(&waiting, self.id);
         }
@@ -194,7 +202,9 @@ fn looked(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
 
     use serde_json::json;
 
@@ -226,6 +236,26 @@ mod tests {
         assert!(!waiters.wait_for("a") && waiters.ids().is_empty());
         waiters.idle().await;
         assert_eq!(changes.recv().await.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn places_that_are_given_up_at_once_leave_none() {
+        let (waiters, start) = (Waiters::default(), Barrier::new(4));
+
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..5_000 {
+                        let place = waiters.register("a");
+                        start.wait();
+                        drop(place);
+                        start.wait();
+                        assert_eq!(waiters.ids(), Vec::<String>::new());
+                        start.wait();
+                    }
+                });
+            }
+        });
     }
 
     #[tokio::test]
