@@ -8,6 +8,7 @@
 //!    the message goes back to its queue: successors may be published twice, under the same ids, but never not at all.
 
 use futures::FutureExt as _;
+use postrider_core::broker::message::Properties;
 use postrider_core::canvas::follow::{Failure, after_failure, after_success};
 use postrider_core::canvas::{self, Canvas, Dispatcher, Parent, Plan};
 use postrider_core::celery::{Call, Exception, Request, TaskHeaders};
@@ -125,7 +126,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         };
         if self.results.is_on() && Request::of(&held.message).ignore_result() != Some(true) {
             let meta = Meta::failure(headers.id.as_str(), &exception, self.clock.now());
-            self.keep(meta.within(&held.message), &held.message).await;
+            self.keep(meta.within(&held.message), &held.message.properties).await;
         }
         if self.observer.events.on() {
             self.observer.events.failed(&headers.id, &exception);
@@ -141,9 +142,11 @@ impl<S: Send + Sync + 'static> Executor<S> {
     ) -> bool {
         let Failure { plan, failed, members, children } = failure;
         if self.keeps_result(attempt) {
+            // They are answered to the same caller, each under its own id.
+            let asked = Properties { correlation_id: None, ..attempt.held.message.properties.clone() };
             for id in failed {
                 let meta = Meta::failure(id, exception, self.clock.now()).with_children(children.clone());
-                self.keep(meta, &attempt.held.message).await;
+                self.keep(meta, &asked).await;
             }
         }
         for member in members {

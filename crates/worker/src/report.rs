@@ -1,6 +1,6 @@
 //! What is told of a task to those who wait for its result: the states that are stored, and as what an error is shown.
 
-use postrider_core::broker::message::Message;
+use postrider_core::broker::message::{Message, Properties};
 use postrider_core::celery::{Arguments, Exception, Request};
 use postrider_core::results::{Extended, Meta, State};
 use postrider_core::task::{Context, Reason, Registered};
@@ -30,7 +30,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
     pub(crate) async fn store_started(&self, context: &Context, task: &Registered<S>) {
         if self.wants_result(task, context.message()) {
             let meta = Meta::started(context.id.as_str(), std::process::id(), &self.node.name);
-            self.keep(meta.within(context.message()), context.message()).await;
+            self.keep(meta.within(context.message()), &context.message().properties).await;
         }
     }
 
@@ -42,12 +42,13 @@ impl<S: Send + Sync + 'static> Executor<S> {
         let message = &attempt.held.message;
         let children = attempt.children.clone();
         let extended = attempt.extended.as_deref().cloned();
-        self.keep(meta.within(message).with_children(children).with_extended(extended), message).await;
+        let meta = meta.within(message).with_children(children).with_extended(extended);
+        self.keep(meta, &message.properties).await;
     }
 
-    /// Stores a state in any case.
-    pub(crate) async fn keep(&self, meta: Meta, asked: &Message) {
-        if let Err(error) = self.results.store(&meta, &asked.properties).await {
+    /// Stores a state in any case. `asked` says where an answer goes.
+    pub(crate) async fn keep(&self, meta: Meta, asked: &Properties) {
+        if let Err(error) = self.results.store(&meta, asked).await {
             tracing::error!(task.id = %meta.id, state = meta.state.as_str(), %error, "a result cannot be stored");
             metrics::counter!("postrider_results_lost_total").increment(1);
         }

@@ -1,12 +1,15 @@
 //! Tasks that follow others: children, links, chains, groups, chords, replacements.
 
+use std::collections::BTreeSet;
+
 use postrider_core::{
     canvas::{chain, chord, group},
     celery::Call,
     results::{ResultTree, State},
     task::Signature,
 };
-use serde_json::json;
+use postrider_tests::servers::eventually;
+use serde_json::{Value, json};
 
 use super::rig::{Add, Parent, Raise, Sum, Turn, named};
 use super::{Rig, SOON};
@@ -66,6 +69,32 @@ async fn a_chain_fails_as_a_whole() {
 
     assert_eq!((last.state, last.result["exc_type"].clone()), (State::Failure, json!("ValueError")));
     assert!(rig.take_dead_letter().is_some());
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn each_step_of_a_chain_that_failed_is_answered_under_its_own_id() {
+    let rig = Rig::answering("answers");
+    let step = |call: Call, id: &str| call.option("task_id", id).option("reply_to", "answers");
+    let failing = step(named("raise").kwarg("text", "bad"), "first");
+
+    rig.producer.enqueue(chain((failing, step(plus(3), "second")))).await.unwrap();
+    let mut answers = Vec::new();
+    let all = eventually(SOON, async || {
+        answers.extend(rig.memory.take("answers"));
+        answers.len() == 2
+    });
+
+    assert!(all.await, "{answers:?}");
+    for answer in &answers {
+        let told: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(told["task_id"].as_str(), answer.properties.correlation_id.as_deref());
+    }
+    let ids: BTreeSet<_> =
+        answers.iter().filter_map(|answer| answer.properties.correlation_id.clone()).collect();
+    assert_eq!(ids, ["first", "second"].map(String::from).into());
+    let dead = eventually(SOON, async || rig.take_dead_letter().is_some());
+    assert!(dead.await);
     assert!(rig.stop().await);
 }
 

@@ -14,7 +14,7 @@ use postrider_core::{
     celery::{Call, Exception},
     clock::Clock,
     producer::{Enqueueable, Producer},
-    results::{AsyncResult, MemoryResults, Meta, ResultOptions, Results},
+    results::{AsyncResult, MemoryResults, Meta, ResultOptions, Results, RpcResults},
     shutdown::Shutdown,
     task::{
         AutoRetry, Compute, ComputeBlocking, Context, Registry, Retry, RetryPolicy, Run, Task, TaskError,
@@ -56,6 +56,25 @@ impl Rig {
     }
 
     pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
+        let stored = ResultOptions { track_started: true, ..ResultOptions::default() };
+        let results = Results::Memory(MemoryResults::new(stored.clone(), Clock::System));
+        Self::storing(stored, |_| results, change)
+    }
+
+    /// A worker that answers to the queue that a call names, as Celery's `rpc://` does.
+    pub(crate) fn answering(queue: &str) -> Self {
+        let stored = ResultOptions::default();
+        let results = |broker: &Broker| Results::Rpc(RpcResults::new(broker.clone(), stored.clone()));
+        let rig = Self::storing(stored.clone(), results, |options| options);
+        rig.memory.declare(queue, None);
+        rig
+    }
+
+    fn storing(
+        stored: ResultOptions,
+        results: impl FnOnce(&Broker) -> Results,
+        change: impl FnOnce(Options) -> Options,
+    ) -> Self {
         let options = Options {
             name: "w1@test".into(),
             queues: vec![WorkQueue { name: QUEUE.into(), owned: true, returns: false }],
@@ -70,8 +89,7 @@ impl Rig {
         memory.declare(QUEUE, None);
         memory.declare(DEAD, None);
         let broker = Broker::Memory(memory.clone());
-        let stored = ResultOptions { track_started: true, ..ResultOptions::default() };
-        let results = Results::Memory(MemoryResults::new(stored.clone(), Clock::System));
+        let results = results(&broker);
         let producer = Producer::new(broker.clone(), Clock::System, "test").with_results(results.clone());
         let services = Arc::<Services>::default();
         let worker = Worker::new(registry(), Arc::clone(&services), broker, options)
