@@ -12,7 +12,8 @@ from requests.adapters import HTTPAdapter
 app = Celery('tutorial', broker=os.environ['BENCH_BROKER'])
 app.conf.update(
     task_default_queue=os.environ['BENCH_QUEUE'],
-    task_ignore_result=True,
+    task_ignore_result=not os.environ.get('BENCH_RESULTS'),
+    result_backend=os.environ.get('BENCH_RESULTS') or None,
     worker_prefetch_multiplier=int(os.environ.get('BENCH_PREFETCH_MULTIPLIER', '4')),
     worker_send_task_events=False,
     broker_connection_retry_on_startup=True,

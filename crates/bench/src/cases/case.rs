@@ -11,6 +11,11 @@ pub(crate) trait Case: Sync {
     /// What it is and who takes part.
     fn spec(&self) -> &'static Spec;
 
+    /// How many rounds it takes where so many are asked for: a long case takes fewer.
+    fn rounds(&self, asked: usize) -> usize {
+        asked
+    }
+
     /// Measures one contender once: a value for each figure, in their order.
     async fn measure(&self, rig: &Rig, contender: &str) -> anyhow::Result<Vec<f64>>;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Case, Contender, Figure, Kind, Spec};
+use super::{Case, Contender, Figure, Goal, Kind, Spec};
 use crate::rig::broker::Queue;
 use crate::rig::contenders::Rig;
 use crate::rig::process;
@@ -28,7 +28,7 @@ static SPEC: Spec = Spec {
         Contender { id: "celery", label: "Celery, delay()", kind: Kind::Peer },
         Contender { id: "ceiling", label: "bare publisher", kind: Kind::Ceiling },
     ],
-    goals: &[],
+    goals: &[Goal::Times(0.7, &["ceiling"])],
 };
 
 #[async_trait(?Send)]
@@ -41,7 +41,7 @@ impl Case for Enqueue {
         rig.watch.remove(QUEUE).await?;
         let (warm_up, seconds) = if rig.quick { (0.5, 2.0) } else { (1.0, 5.0) };
         let publisher = if contender == "celery" {
-            rig.python("python", &format!("enqueue.py {warm_up} {seconds}"), QUEUE, 4, "")?
+            rig.script(&format!("enqueue.py {warm_up} {seconds}"), QUEUE)?
         } else {
             let queue = Queue { amqp_url: rig.amqp_url.clone(), name: QUEUE.into(), quorum: true };
             preload::fill(&queue, 0).await?;

@@ -64,8 +64,8 @@ impl Case for Idle {
         redis::flush(&rig.redis_url).await?;
         rig.watch.remove(QUEUE).await?;
         let nowhere = "http://127.0.0.1:9/";
-        let prefork = Pool { kind: "prefork", concurrency: 2, prefetch_multiplier: 4 };
-        let eventlet = Pool { kind: "eventlet", concurrency: 1000, prefetch_multiplier: 4 };
+        let prefork = Pool { kind: "prefork", concurrency: 2, prefetch_multiplier: 4, tracked: false };
+        let eventlet = Pool { kind: "eventlet", concurrency: 1000, prefetch_multiplier: 4, tracked: false };
         let process = match (self, contender) {
             (Self::Server, "ours") => rig.api(QUEUE).await?.0,
             (Self::Server, _) => rig.django(QUEUE, TUTORIAL_GUNICORN).await?.0,

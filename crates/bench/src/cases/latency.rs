@@ -48,7 +48,7 @@ impl Case for Latency {
         rig.watch.remove(QUEUE).await?;
         let provider = Provider::start(Duration::from_millis(200)).await?;
         let (server, worker, target) = if contender == "tutorial-100" {
-            let pool = Pool { kind: "eventlet", concurrency: 1000, prefetch_multiplier: 1 };
+            let pool = Pool { kind: "eventlet", concurrency: 1000, prefetch_multiplier: 1, tracked: false };
             let worker = rig.celery(QUEUE, pool, &provider.url()).await?;
             let (server, address) = rig.django(QUEUE, TUTORIAL_GUNICORN).await?;
             (server, worker, asks::sms_codes(address))

@@ -1,5 +1,6 @@
 //! The cases, and the rounds in which their contenders take turns.
 
+mod backlog;
 mod case;
 mod create;
 mod enqueue;
@@ -7,6 +8,8 @@ mod idle;
 mod latency;
 mod noop;
 mod sends;
+mod steady;
+mod tracked;
 
 use std::path::PathBuf;
 
@@ -20,9 +23,12 @@ use crate::rig::contenders::Rig;
 use crate::rig::queue::Watch;
 
 /// All of them, in the order of the report.
-const CASES: [&dyn Case; 7] = [
+const CASES: [&dyn Case; 10] = [
     &create::Create,
     &noop::Noop,
+    &tracked::Tracked,
+    &backlog::Backlog,
+    &steady::Steady,
     &enqueue::Enqueue,
     &sends::Sends,
     &latency::Latency,
@@ -86,7 +92,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         let spec = case.spec();
         let chosen = |contender: &&Contender| is_chosen(&args.only, spec.name, contender.id);
         let contenders: Vec<&Contender> = spec.contenders.iter().filter(chosen).collect();
-        for round in 1..=args.rounds {
+        for round in 1..=case.rounds(args.rounds) {
             for contender in &contenders {
                 let measured = case.measure(&rig, contender.id).await;
                 let values = measured.with_context(|| format!("{}:{}", spec.name, contender.id))?;

@@ -54,7 +54,7 @@ impl Case for Sends {
         rig.watch.remove(QUEUE).await?;
         let provider = Provider::start(WAIT).await?;
         sms::fill(rig, QUEUE, count, ours).await?;
-        let pool = |kind| Pool { kind, concurrency: 1000, prefetch_multiplier: 2 };
+        let pool = |kind| Pool { kind, concurrency: 1000, prefetch_multiplier: 2, tracked: false };
         let worker = match contender {
             "eventlet" => rig.celery(QUEUE, pool("eventlet"), &provider.url()).await?,
             "gevent" => rig.celery(QUEUE, pool("gevent"), &provider.url()).await?,

@@ -41,6 +41,15 @@ pub(crate) struct Pool {
     pub(crate) concurrency: u32,
     /// Messages handed out ahead, a task at once.
     pub(crate) prefetch_multiplier: u32,
+    /// With events, and a result in Redis for every task.
+    pub(crate) tracked: bool,
+}
+
+impl Pool {
+    /// With so many messages fetched ahead that no place waits for the next one, and never all of a queue.
+    pub(crate) fn tuned(kind: &'static str, concurrency: u32) -> Self {
+        Self { kind, concurrency, prefetch_multiplier: (512 / concurrency).clamp(1, 64), tracked: false }
+    }
 }
 
 /// Django's processes where it is not asked for its throughput; the case of the requests compares this with others.
@@ -60,9 +69,8 @@ impl Rig {
 
     /// One of this program's own parts.
     pub(crate) fn part(&self, name: &str, args: &[&str]) -> anyhow::Result<Contender> {
-        let program = env::current_exe()?;
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        self.start(&Start { name, program: &program, args, env: Vec::new(), folder: &self.scratch })
+        self.start(&Start::new(name, env::current_exe()?, args, &self.scratch))
     }
 
     /// Our api on that queue, once it is ready.
@@ -99,55 +107,47 @@ impl Rig {
     pub(crate) async fn django(&self, queue: &str, workers: &str) -> anyhow::Result<(Contender, SocketAddr)> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let args = format!("--bind {address} {workers} --backlog 1024 wsgi:application");
-        let mut gunicorn = self.python("gunicorn", &args, queue, 4, "")?;
+        let mut gunicorn = self.start(&self.tutorial("gunicorn", &args, queue, 4))?;
         gunicorn.becomes(async || answers(address, "/", 404).await).await?;
         Ok((gunicorn, address))
     }
 
     /// Celery's worker on that queue, once it consumes.
     pub(crate) async fn celery(&self, queue: &str, pool: Pool, provider: &str) -> anyhow::Result<Contender> {
-        let Pool { kind, concurrency, prefetch_multiplier } = pool;
+        let Pool { kind, concurrency, prefetch_multiplier, tracked } = pool;
+        let events = if tracked { "--task-events" } else { "" };
         let args = format!(
             "-A tasks worker -P {kind} -c {concurrency} -l warning --without-gossip --without-mingle \
-             --without-heartbeat -n bench@localhost"
+             --without-heartbeat -n bench@localhost {events}"
         );
-        let mut celery = self.python("celery", &args, queue, prefetch_multiplier, provider)?;
+        let results = if tracked { self.redis_url.as_str() } else { "" };
+        let start = self.tutorial("celery", &args, queue, prefetch_multiplier);
+        let mut celery = self.start(&start.env("BENCH_PROVIDER", provider).env("BENCH_RESULTS", results))?;
         celery.prints("consuming").await?;
         Ok(celery)
     }
 
+    /// A script of the tutorial's folder.
+    pub(crate) fn script(&self, args: &str, queue: &str) -> anyhow::Result<Contender> {
+        self.start(&self.tutorial("python", args, queue, 4))
+    }
+
     /// A program of the tutorial's environment.
-    pub(crate) fn python(
-        &self,
-        program: &str,
-        args: &str,
-        queue: &str,
-        prefetch_multiplier: u32,
-        provider: &str,
-    ) -> anyhow::Result<Contender> {
-        let env = [
-            ("BENCH_BROKER", self.amqp_url.replace("%2f", "/")),
-            ("BENCH_REDIS", self.redis_url.clone()),
-            ("BENCH_QUEUE", queue.to_owned()),
-            ("BENCH_PREFETCH_MULTIPLIER", prefetch_multiplier.to_string()),
-            ("BENCH_PROVIDER", provider.to_owned()),
-            ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
-            ("PYTHONUNBUFFERED", "1".to_owned()),
-        ];
-        self.start(&Start {
-            name: program,
-            program: &self.python.join(program),
-            args: args.split_whitespace().map(str::to_owned).collect(),
-            env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            folder: &self.tutorial,
-        })
+    fn tutorial(&self, program: &str, args: &str, queue: &str, prefetch_multiplier: u32) -> Start {
+        let args = args.split_whitespace().map(str::to_owned).collect();
+        Start::new(program, self.python.join(program), args, &self.tutorial)
+            .env("BENCH_BROKER", &self.amqp_url.replace("%2f", "/"))
+            .env("BENCH_REDIS", &self.redis_url)
+            .env("BENCH_QUEUE", queue)
+            .env("BENCH_PREFETCH_MULTIPLIER", &prefetch_multiplier.to_string())
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONUNBUFFERED", "1")
     }
 
     /// The worker on celery-rs, once it consumes.
     pub(crate) async fn celery_rs(&self, queue: &str) -> anyhow::Result<Contender> {
         let args = [self.amqp_url.as_str(), queue, "1000"].map(str::to_owned).into();
-        let program = &self.celery_rs;
-        let start = Start { name: "celery-rs", program, args, env: Vec::new(), folder: &self.scratch };
+        let start = Start::new("celery-rs", self.celery_rs.clone(), args, &self.scratch);
         let mut worker = self.start(&start)?;
         worker.prints("consuming").await?;
         Ok(worker)
@@ -157,15 +157,14 @@ impl Rig {
         let file = format!("{name}.toml");
         fs::write(self.scratch.join(&file), config)?;
         let args = ["--config", &file].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
-        let program = self.bin_dir.join(name);
-        self.start(&Start { name, program: &program, args, env: Vec::new(), folder: &self.scratch })
+        self.start(&Start::new(name, self.bin_dir.join(name), args, &self.scratch))
     }
 
     fn servers(&self) -> String {
         format!("[amqp]\nurl = {:?}\n[redis]\nurl = {:?}\n", self.amqp_url, self.redis_url)
     }
 
-    fn start(&self, start: &Start<'_>) -> anyhow::Result<Contender> {
+    fn start(&self, start: &Start) -> anyhow::Result<Contender> {
         Contender::start(start, &self.scratch)
     }
 }

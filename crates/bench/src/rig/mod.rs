@@ -3,6 +3,7 @@
 pub(crate) mod asks;
 pub(crate) mod broker;
 pub(crate) mod contenders;
+pub(crate) mod drain;
 pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod noop;

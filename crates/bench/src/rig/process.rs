@@ -2,7 +2,6 @@
 //!
 //! The kernel kills it when this program dies. Its output goes to a file, which an error quotes.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,12 +27,12 @@ pub(crate) struct Contender {
 }
 
 /// Builds a contender's command line.
-pub(crate) struct Start<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) program: &'a Path,
-    pub(crate) args: Vec<String>,
-    pub(crate) env: Vec<(String, String)>,
-    pub(crate) folder: &'a Path,
+pub(crate) struct Start {
+    name: String,
+    program: PathBuf,
+    args: Vec<String>,
+    env: Vec<(&'static str, String)>,
+    folder: PathBuf,
 }
 
 /// What a group of processes holds and has used.
@@ -45,20 +44,33 @@ pub(crate) struct Usage {
     pub(crate) memory: u64,
 }
 
+impl Start {
+    /// A program with its arguments, to be run in that folder.
+    pub(crate) fn new(name: &str, program: PathBuf, args: Vec<String>, folder: &Path) -> Self {
+        Self { name: name.to_owned(), program, args, env: Vec::new(), folder: folder.to_owned() }
+    }
+
+    /// The same with a variable in its environment.
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.env.push((name, value.to_owned()));
+        self
+    }
+}
+
 impl Contender {
     /// Starts it. Its output goes to a file in `scratch`.
-    pub(crate) fn start(start: &Start<'_>, scratch: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(start: &Start, scratch: &Path) -> anyhow::Result<Self> {
         let output = scratch.join(format!("{}.out", start.name.replace(' ', "-")));
         let log = File::create(&output)?;
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(start.program).args(&start.args);
-        command.envs(start.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))));
-        command.current_dir(start.folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&start.program).args(&start.args);
+        command.envs(start.env.iter().map(|(name, value)| (name, value)));
+        command.current_dir(&start.folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = std::os::unix::process::CommandExt::process_group(&mut command, 0)
             .spawn()
             .with_context(|| format!("{} did not start", start.name))?;
         Ok(Self {
-            name: start.name.to_owned(),
+            name: start.name.clone(),
             child,
             output,
             started: Instant::now(),
@@ -69,7 +81,7 @@ impl Contender {
     /// Waits until it has printed a line with `text`, which makes it ready.
     pub(crate) async fn prints(&mut self, text: &str) -> anyhow::Result<()> {
         while !self.output().lines().any(|line| line.contains(text)) {
-            self.must_run(&format!("printed {text:?}"))?;
+            self.must_start(&format!("printed {text:?}"))?;
             sleep(Duration::from_millis(5)).await;
         }
         self.ready_after = self.started.elapsed();
@@ -79,7 +91,7 @@ impl Contender {
     /// Waits until `ready` says so.
     pub(crate) async fn becomes(&mut self, ready: impl AsyncFn() -> bool) -> anyhow::Result<()> {
         while !ready().await {
-            self.must_run("became ready")?;
+            self.must_start("became ready")?;
             sleep(Duration::from_millis(5)).await;
         }
         self.ready_after = self.started.elapsed();
@@ -136,9 +148,15 @@ impl Contender {
         fs::read_to_string(&self.output).unwrap_or_default()
     }
 
-    fn must_run(&mut self, what: &str) -> anyhow::Result<()> {
+    /// An error if it has ended too early.
+    pub(crate) fn must_run(&mut self, what: &str) -> anyhow::Result<()> {
         let ended = self.child.try_wait()?;
         anyhow::ensure!(ended.is_none(), "{} ended before it {what}:\n{}", self.name, self.tail());
+        Ok(())
+    }
+
+    fn must_start(&mut self, what: &str) -> anyhow::Result<()> {
+        self.must_run(what)?;
         let late = self.started.elapsed() > PATIENCE;
         anyhow::ensure!(!late, "{} never {what}:\n{}", self.name, self.tail());
         Ok(())

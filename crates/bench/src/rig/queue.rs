@@ -1,8 +1,13 @@
 //! Looks at queues and removes them, as an operator would.
 
-use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::options::{
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
+
+/// How many events are kept.
+const HEARD: i32 = 1000;
 
 /// A connection to look through.
 pub(crate) struct Watch {
@@ -21,6 +26,18 @@ impl Watch {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let state = self.channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
         Ok(state.message_count().into())
+    }
+
+    /// Makes a queue that hears all events of all workers, as Celery declares the exchange, and keeps the newest ones.
+    pub(crate) async fn hear_events(&self, queue: &str) -> anyhow::Result<()> {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(HEARD));
+        let exchange = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let (events, topic, none) = ("celeryev", ExchangeKind::Topic, FieldTable::default());
+        self.channel.exchange_declare(events.into(), topic, exchange, none).await?;
+        self.channel.queue_declare(queue.into(), QueueDeclareOptions::default(), arguments).await?;
+        let (bind, none) = (QueueBindOptions::default(), FieldTable::default());
+        Ok(self.channel.queue_bind(queue.into(), events.into(), "#".into(), bind, none).await?)
     }
 
     /// Removes a queue with all that is in it, and its exchange. Both may be missing.

@@ -1,4 +1,4 @@
-//! Empties the store between two contenders.
+//! Empties the store between two contenders, and counts what one of them left there.
 
 use deadpool_redis::redis::{Client, cmd};
 
@@ -7,4 +7,10 @@ pub(crate) async fn flush(url: &str) -> anyhow::Result<()> {
     let mut connection = Client::open(url)?.get_multiplexed_async_connection().await?;
     cmd("FLUSHDB").query_async::<()>(&mut connection).await?;
     Ok(())
+}
+
+/// How many keys are in the database.
+pub(crate) async fn keys(url: &str) -> anyhow::Result<u64> {
+    let mut connection = Client::open(url)?.get_multiplexed_async_connection().await?;
+    Ok(cmd("DBSIZE").query_async(&mut connection).await?)
 }
