@@ -4,5 +4,6 @@ mod answers;
 mod canary;
 mod canary_shop;
 mod killed_workers;
+mod mixed_kills;
 mod restarts;
 mod unconfirmed;
