@@ -132,3 +132,13 @@ fn other_arguments_take_the_place_of_a_messages_own_and_what_follows_stays() {
 
     assert_eq!(message.header("argsrepr"), Some("('***',)"));
 }
+
+#[test]
+fn a_float_is_written_to_the_last_digit_as_it_was_read() {
+    let text = "[[510.35999999999996, 0.9452706955539223], {}, {}]";
+    let body = Body::read(&with_body(text)).unwrap();
+
+    let written = String::from_utf8(body.arguments.write()).unwrap();
+
+    assert!(written.starts_with("[[510.35999999999996,0.9452706955539223],{},"), "{written}");
+}
