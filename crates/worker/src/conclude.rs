@@ -47,7 +47,10 @@ impl<S: Send + Sync + 'static> Executor<S> {
                 }
                 attempt
             }
-            Ended::Expired => self.follow_revoked(attempt, Revocation::Expired).boxed().await,
+            Ended::Expired => match self.follow_revoked(attempt, Revocation::Expired).boxed().await {
+                Some(attempt) => attempt,
+                None => return,
+            },
             Ended::Unknown(reason) => match self.follow_failure(attempt, reason).boxed().await {
                 Some(attempt) => attempt,
                 None => return,
@@ -74,7 +77,9 @@ impl<S: Send + Sync + 'static> Executor<S> {
     /// A client wanted it stopped while it ran.
     pub(crate) async fn terminated(&self, attempt: Box<Attempt<'_, S>>, signal: u8) {
         tracing::warn!(task.name = attempt.task.name(), task.id = %attempt.headers.id, signal, "task was terminated");
-        let attempt = self.follow_revoked(attempt, Revocation::Terminated(signal)).await;
+        let Some(attempt) = self.follow_revoked(attempt, Revocation::Terminated(signal)).await else {
+            return;
+        };
         attempt.count("terminated");
         attempt.held.ack().await;
     }
@@ -98,7 +103,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         if let Ok(body) = Body::read(&attempt.held.message) {
             attempt.embed = body.embed;
         }
-        let attempt = self.follow_revoked(attempt, Revocation::Revoked).await;
+        let Some(attempt) = self.follow_revoked(attempt, Revocation::Revoked).await else { return };
         attempt.count("revoked");
         attempt.held.ack().await;
     }

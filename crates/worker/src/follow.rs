@@ -78,21 +78,23 @@ impl<S: Send + Sync + 'static> Executor<S> {
         Some(attempt)
     }
 
-    /// After the end of a task that was revoked or came too late.
+    /// After the end of a task that was revoked or came too late. `None` when the message went back.
     pub(crate) async fn follow_revoked<'a>(
         &self,
         attempt: Box<Attempt<'a, S>>,
         why: Revocation,
-    ) -> Box<Attempt<'a, S>> {
+    ) -> Option<Box<Attempt<'a, S>>> {
         let id = attempt.headers.id.as_str();
         let meta = Meta::revoked(id, why.reason(), self.clock.now());
         let exception = meta.result.clone();
         self.store(&attempt, meta).await;
-        self.join(&attempt, State::Revoked, exception).await;
+        if !self.join(&attempt, State::Revoked, exception).await {
+            return self.go_back(attempt).await;
+        }
         if self.observer.events.on() {
             self.observer.events.revoked(id, why);
         }
-        attempt
+        Some(attempt)
     }
 
     /// Publishes what takes a task's place.

@@ -10,6 +10,7 @@ use postrider_core::{
 };
 use postrider_tests::servers::eventually;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use super::rig::{Add, Parent, Raise, Sum, Turn, named};
 use super::{Rig, SOON};
@@ -126,6 +127,22 @@ async fn the_body_of_a_chord_fails_with_one_of_its_members() {
     assert_eq!(rig.result("heard").wait(SOON).await.unwrap().state, State::Success);
     assert!(rig.take_dead_letter().is_some());
     assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_member_that_came_too_late_goes_back_while_its_place_in_the_chord_cannot_be_recorded() {
+    let silent_redis = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rig = Rig::on_redis(&format!("redis://{}", silent_redis.local_addr().unwrap()));
+    let member = named("add")
+        .option("expires", "2020-01-01T00:00:00Z")
+        .option("group_id", "g")
+        .option("chord", Value::from(named("sum")));
+
+    rig.producer.enqueue(member.arg(1).arg(2)).await.unwrap();
+    // The worker has the message and asks for its result to be kept.
+    let _connection = silent_redis.accept().await.unwrap();
+
+    assert_eq!(rig.stop_now().await.len(), 1);
 }
 
 #[tokio::test]

@@ -9,12 +9,13 @@ use std::{
 };
 
 use postrider_core::{
-    broker::{Broker, MemoryBroker, topology::DEAD},
+    broker::{Broker, MemoryBroker, message::Message, topology::DEAD},
     canvas::Step,
     celery::{Call, Exception},
     clock::Clock,
     producer::{Enqueueable, Producer},
-    results::{AsyncResult, MemoryResults, Meta, ResultOptions, Results, RpcResults},
+    redis::RedisConfig,
+    results::{AsyncResult, MemoryResults, Meta, RedisResults, ResultOptions, Results, RpcResults},
     shutdown::Shutdown,
     task::{
         AutoRetry, Compute, ComputeBlocking, Context, Registry, Retry, RetryPolicy, Run, Task, TaskError,
@@ -58,21 +59,38 @@ impl Rig {
     pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
         let stored = ResultOptions { track_started: true, ..ResultOptions::default() };
         let results = Results::Memory(MemoryResults::new(stored.clone(), Clock::System));
-        Self::storing(stored, |_| results, change)
+        Self::storing(stored, |_, _| results, change)
     }
 
     /// A worker that answers to the queue that a call names, as Celery's `rpc://` does.
     pub(crate) fn answering(queue: &str) -> Self {
         let stored = ResultOptions::default();
-        let results = |broker: &Broker| Results::Rpc(RpcResults::new(broker.clone(), stored.clone()));
+        let results =
+            |broker: &Broker, _: &Shutdown| Results::Rpc(RpcResults::new(broker.clone(), stored.clone()));
         let rig = Self::storing(stored.clone(), results, |options| options);
         rig.memory.declare(queue, None);
         rig
     }
 
+    /// A worker whose results go to that Redis, which may be none. It is tried once for each.
+    pub(crate) fn on_redis(url: &str) -> Self {
+        let stored = ResultOptions { patience: Duration::ZERO, ..ResultOptions::default() };
+        let redis = RedisConfig {
+            url: url.into(),
+            prefix: String::new(),
+            connections: 1,
+            timeout: Duration::from_millis(100),
+        };
+        let results = |_: &Broker, shutdown: &Shutdown| {
+            let started = RedisResults::start(&redis, stored.clone(), shutdown);
+            Results::Redis(started.expect("the address is one"))
+        };
+        Self::storing(stored.clone(), results, |options| options)
+    }
+
     fn storing(
         stored: ResultOptions,
-        results: impl FnOnce(&Broker) -> Results,
+        results: impl FnOnce(&Broker, &Shutdown) -> Results,
         change: impl FnOnce(Options) -> Options,
     ) -> Self {
         let options = Options {
@@ -89,7 +107,7 @@ impl Rig {
         memory.declare(QUEUE, None);
         memory.declare(DEAD, None);
         let broker = Broker::Memory(memory.clone());
-        let results = results(&broker);
+        let results = results(&broker, &shutdown);
         let producer = Producer::new(broker.clone(), Clock::System, "test").with_results(results.clone());
         let services = Arc::<Services>::default();
         let worker = Worker::new(registry(), Arc::clone(&services), broker, options)
@@ -134,6 +152,13 @@ impl Rig {
 }
 
 impl Rig {
+    /// Stops the worker at once, and returns what it gave back.
+    pub(crate) async fn stop_now(mut self) -> Vec<Message> {
+        self.shutdown.stop_now();
+        self.worker.join_next().await.expect("it was started").expect("it does not panic");
+        std::iter::from_fn(|| self.memory.take(QUEUE)).collect()
+    }
+
     /// Waits until the worker ends by itself. Whether it ended well.
     pub(crate) async fn ended(mut self) -> bool {
         self.worker.join_next().await.expect("it was started").expect("it does not panic")
