@@ -42,7 +42,12 @@ impl<S: Send + Sync + 'static> Executor<S> {
             Tried::Done(Joined::Ready { values, claim }) => {
                 self.call_body(attempt, &chord, values, claim).await
             }
-            Tried::Done(Joined::Failed { exception, claim }) => {
+            Tried::Done(Joined::Failed { exception, cause, claim }) => {
+                // The tasks of a group in the body's place fail with what the member raised, as in Celery.
+                let exception = match cause {
+                    Some(cause) if chord.subtask_type.as_deref() == Some("group") => cause,
+                    _ => exception,
+                };
                 self.fail_body(attempt, &chord, &exception, claim).await
             }
             Tried::Never(error) => {
@@ -89,7 +94,8 @@ impl<S: Send + Sync + 'static> Executor<S> {
     ) -> bool {
         match chord_failed(&self.dispatcher(attempt), chord) {
             Ok(failure) => {
-                if !self.spread(attempt, failure, exception).await {
+                // Whoever waits for the body does not care which member failed it, nor whether that one has a result.
+                if !self.spread(attempt, failure, exception, self.results.is_on()).await {
                     self.tell_store(self.results.chord_release(&claim)).await;
                     return false;
                 }

@@ -60,7 +60,10 @@ impl<S: Send + Sync + 'static> Executor<S> {
         if !attempt.embed.is_empty() {
             let request = Request::of(&attempt.held.message);
             let done = match after_failure(&self.dispatcher(&attempt), request, &attempt.embed) {
-                Ok(failure) => self.spread(&attempt, failure, &exception).await,
+                Ok(failure) => {
+                    let keep = self.keeps_result(&attempt);
+                    self.spread(&attempt, failure, &exception, keep).await
+                }
                 Err(error) => {
                     tracing::error!(task.id = id, %error, "what follows a failed task cannot be read");
                     true
@@ -135,15 +138,17 @@ impl<S: Send + Sync + 'static> Executor<S> {
         }
     }
 
-    /// Fails what fails with a task, and publishes what hears of it.
+    /// Fails what fails with a task, and publishes what hears of it. `keep` says whether the results of what fails are
+    /// stored. `false` when that could not be done in time.
     pub(crate) async fn spread(
         &self,
         attempt: &Attempt<'_, S>,
         failure: Failure,
         exception: &Exception,
+        keep: bool,
     ) -> bool {
         let Failure { plan, failed, members, children } = failure;
-        if self.keeps_result(attempt) {
+        if keep {
             // They are answered to the same caller, each under its own id.
             let asked = Properties { correlation_id: None, ..attempt.held.message.properties.clone() };
             for id in failed {

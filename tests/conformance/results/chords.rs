@@ -144,7 +144,7 @@ fn a_member_that_failed_fails_the_body_once() {
 
         let joined = record(store, &part(store, "g", 1)).await;
 
-        let Joined::Failed { exception, claim } = joined else { panic!("{joined:?}") };
+        let Joined::Failed { exception, claim, .. } = joined else { panic!("{joined:?}") };
         let text = format!("Dependency {} raised ValueError('boom')", failed.task_id);
         assert_eq!(exception, Exception::chord_error(text));
         assert!(store.results.chord_failed(&claim).await.unwrap());

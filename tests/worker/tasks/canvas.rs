@@ -130,6 +130,19 @@ async fn the_body_of_a_chord_fails_with_one_of_its_members() {
 }
 
 #[tokio::test]
+async fn the_body_of_a_chord_fails_though_its_members_have_no_results() {
+    let rig = Rig::start();
+    let silent = |call: Call| call.option("ignore_result", true);
+    let header = vec![silent(named("add").arg(1).arg(2)), silent(named("raise").arg("bad"))];
+
+    let end = rig.end(chord(header, named("sum"))).await;
+
+    assert_eq!((end.state.clone(), end.exception().unwrap().kind), (State::Failure, "ChordError".into()));
+    assert!(rig.take_dead_letter().is_some());
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
 async fn a_member_that_came_too_late_goes_back_while_its_place_in_the_chord_cannot_be_recorded() {
     let silent_redis = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let rig = Rig::on_redis(&format!("redis://{}", silent_redis.local_addr().unwrap()));
@@ -143,6 +156,22 @@ async fn a_member_that_came_too_late_goes_back_while_its_place_in_the_chord_cann
     let _connection = silent_redis.accept().await.unwrap();
 
     assert_eq!(rig.stop_now().await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_group_after_a_chord_fail_with_what_its_member_raised() {
+    let rig = Rig::start();
+    let last = |id: &str| named("sum").option("task_id", id);
+    let header = group([named("add").arg(1).arg(2), named("raise").arg("bad")]);
+
+    rig.producer.enqueue(chord(header, group([last("a"), last("b")]))).await.unwrap();
+
+    for id in ["a", "b"] {
+        let end = rig.result(id).wait(SOON).await.unwrap();
+        assert_eq!(end.exception().unwrap().repr(), "ValueError('bad')", "{id}");
+    }
+    assert!(rig.take_dead_letter().is_some());
+    assert!(rig.stop().await);
 }
 
 #[tokio::test]

@@ -21,37 +21,50 @@ pub(super) struct Member(
     Value,
 );
 
+/// Why there are no values.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct NotJoined {
+    /// A `ChordError`.
+    pub exception: Exception,
+    /// What the member raised, where it is the reason and is known.
+    pub cause: Option<Exception>,
+}
+
 impl Member {
     /// The values of a flat header, or the first failure.
-    pub(super) fn values(members: &[Vec<u8>]) -> Result<Vec<Value>, Exception> {
+    pub(super) fn values(members: &[Vec<u8>]) -> Result<Vec<Value>, NotJoined> {
         members.iter().map(|member| Self::value(member)).collect()
     }
 
-    fn value(member: &[u8]) -> Result<Value, Exception> {
-        let unreadable =
-            |_| Exception::chord_error("Join error: a member's result is not JSON of Celery's form");
-        let Self(_, id, state, result) = serde_json::from_slice(member).map_err(unreadable)?;
-        if state.propagates() { Err(dependency_failed(&id, &result)) } else { Ok(result) }
+    fn value(member: &[u8]) -> Result<Value, NotJoined> {
+        let Self(_, id, state, result) = serde_json::from_slice(member)
+            .map_err(|_| NotJoined::of("a member's result is not JSON of Celery's form"))?;
+        if state.propagates() { Err(NotJoined::dependency(&id, &result)) } else { Ok(result) }
     }
 }
 
-/// What Celery makes of a member that failed.
-fn dependency_failed(id: &str, result: &Value) -> Exception {
-    let raised =
-        Exception::from_value(result).map_or_else(|| "None".to_owned(), |exception| exception.repr());
-    Exception::chord_error(format!("Dependency {id} raised {raised}"))
+impl NotJoined {
+    fn of(why: &str) -> Self {
+        Self { exception: Exception::chord_error(format!("Join error: {why}")), cause: None }
+    }
+
+    /// What Celery makes of a member that failed.
+    fn dependency(id: &str, result: &Value) -> Self {
+        let cause = Exception::from_value(result);
+        let raised = cause.as_ref().map_or_else(|| "None".to_owned(), Exception::repr);
+        Self { exception: Exception::chord_error(format!("Dependency {id} raised {raised}")), cause }
+    }
 }
 
 impl Results {
     /// The values of a header with groups in it, nested as it is: each task's own stored result.
-    pub(super) async fn join_group(&self, kept: &[u8]) -> Result<Vec<Value>, Exception> {
+    pub(super) async fn join_group(&self, kept: &[u8]) -> Result<Vec<Value>, NotJoined> {
         #[derive(Deserialize)]
         struct Kept {
             result: ResultTree,
         }
-        let failed = |why: &str| Exception::chord_error(format!("Join error: {why}"));
-        let Kept { result: tree } =
-            serde_json::from_slice(kept).map_err(|_| failed("what is kept of the group cannot be read"))?;
+        let Kept { result: tree } = serde_json::from_slice(kept)
+            .map_err(|_| NotJoined::of("what is kept of the group cannot be read"))?;
         let mut values = HashMap::new();
         let joined = tokio::time::timeout(JOIN_TIMEOUT, async {
             for id in tasks(&tree) {
@@ -67,12 +80,12 @@ impl Results {
         match joined.await {
             Ok(Ok(())) => Ok(nested(&tree, &mut values)),
             Ok(Err(WaitError::Failed(exception) | WaitError::Revoked(exception))) => {
-                Err(failed(&exception.repr()))
+                Err(NotJoined::of(&exception.repr()))
             }
             Ok(Err(WaitError::Timeout(_))) | Err(_) => {
-                Err(failed("TimeoutError('The operation timed out.')"))
+                Err(NotJoined::of("TimeoutError('The operation timed out.')"))
             }
-            Ok(Err(error)) => Err(failed(&error.to_string())),
+            Ok(Err(error)) => Err(NotJoined::of(&error.to_string())),
         }
     }
 }
@@ -121,9 +134,11 @@ mod tests {
 
         let failed = Member::values(&members).unwrap_err();
 
-        assert_eq!(failed, Exception::chord_error("Dependency b raised ValueError('boom', 1)"));
+        assert_eq!(failed.exception, Exception::chord_error("Dependency b raised ValueError('boom', 1)"));
+        assert_eq!(failed.cause.unwrap().args, [json!("boom"), json!(1)]);
         let last = Member::values(&members[2..]).unwrap_err();
-        assert_eq!(last.args, [json!("Dependency c raised TaskRevokedError('expired')")]);
-        assert_eq!(Member::values(&[b"\0celery-compressed\0".to_vec()]).unwrap_err().kind, "ChordError");
+        assert_eq!(last.exception.args, [json!("Dependency c raised TaskRevokedError('expired')")]);
+        let unreadable = Member::values(&[b"\0celery-compressed\0".to_vec()]).unwrap_err();
+        assert_eq!((unreadable.exception.kind.as_str(), unreadable.cause), ("ChordError", None));
     }
 }

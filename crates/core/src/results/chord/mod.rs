@@ -22,7 +22,7 @@ pub(super) use memory::MemoryChords;
 
 use super::{ResultError, ResultTree, Results, State};
 use crate::celery::Exception;
-use join::Member;
+use join::{Member, NotJoined};
 
 /// How long a claim keeps other members out.
 const CLAIM_SECONDS: u64 = 60;
@@ -67,6 +67,8 @@ pub enum Joined {
     Failed {
         /// A `ChordError`.
         exception: Exception,
+        /// What the member raised, where that is known.
+        cause: Option<Exception>,
         /// The right to fail it.
         claim: Claim,
     },
@@ -166,7 +168,7 @@ impl Results {
         let claim = part.claim();
         Ok(match joined {
             Ok(values) => Joined::Ready { values, claim },
-            Err(exception) => Joined::Failed { exception, claim },
+            Err(NotJoined { exception, cause }) => Joined::Failed { exception, cause, claim },
         })
     }
 
