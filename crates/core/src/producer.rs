@@ -35,6 +35,16 @@ pub struct Producer {
     tasks: Arc<KnownTasks>,
 }
 
+/// What was enqueued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enqueued {
+    /// What the result is asked for by: a task, a chain's last step with those before it, a chord's body, or a group with
+    /// its members.
+    pub whole: ResultTree,
+    /// What a result names as the children of the task that enqueued it: of a chain its first step.
+    pub children: Vec<ResultTree>,
+}
+
 /// Why a task was not enqueued, or may not have been.
 #[derive(Debug, thiserror::Error)]
 pub enum EnqueueError {
@@ -98,7 +108,7 @@ impl Producer {
     /// Enqueues a call or a workflow and waits until the broker has it. Returns the id that its result is asked for by:
     /// of a task its own, of a chain its last step's, of a chord its body's, of a group the group's.
     pub async fn enqueue(&self, call: impl Enqueueable) -> Result<String, EnqueueError> {
-        self.enqueue_plan(call.plan(&self.dispatcher(None))).await
+        Ok(self.enqueue_plan(call.plan(&self.dispatcher(None))).await?.whole.id)
     }
 
     /// The same for a task that calls others: they have it for their parent and share its root.
@@ -106,20 +116,8 @@ impl Producer {
         &self,
         parent: Parent<'_>,
         call: impl Enqueueable,
-    ) -> Result<String, EnqueueError> {
+    ) -> Result<Enqueued, EnqueueError> {
         self.enqueue_plan(call.plan(&self.dispatcher(Some(parent)))).await
-    }
-
-    /// The same, and returns all that was called with it: what a Celery task returns that returns an `AsyncResult`.
-    pub async fn enqueue_whole_for(
-        &self,
-        parent: Parent<'_>,
-        call: impl Enqueueable,
-    ) -> Result<ResultTree, EnqueueError> {
-        let plan = call.plan(&self.dispatcher(Some(parent)))?;
-        let whole = plan.results.last().cloned().ok_or(EnqueueError::Empty)?;
-        self.carry_out(&plan).boxed().await?;
-        Ok(whole)
     }
 
     /// The same as [`Producer::enqueue`], to wait for the result.
@@ -186,12 +184,12 @@ impl Producer {
         }
     }
 
-    async fn enqueue_plan(&self, plan: Result<Plan, EnqueueError>) -> Result<String, EnqueueError> {
-        let plan = plan?;
-        let id = plan.id().ok_or(EnqueueError::Empty)?.to_owned();
+    async fn enqueue_plan(&self, plan: Result<Plan, EnqueueError>) -> Result<Enqueued, EnqueueError> {
+        let mut plan = plan?;
+        let whole = plan.results.pop().ok_or(EnqueueError::Empty)?;
         // Boxed: the futures of a store are deep, and callers nest this one in their own.
         self.carry_out(&plan).boxed().await?;
-        Ok(id)
+        Ok(Enqueued { whole, children: plan.children })
     }
 }
 

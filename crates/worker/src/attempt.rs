@@ -142,7 +142,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
             Job::Blocking(job) => self.on_thread(&guard, job, context, held, (task, expired)).boxed().await,
         };
         attempt.held.message = message;
-        attempt.children = children.into_iter().map(ResultTree::task).collect();
+        attempt.children = children;
         ran
     }
 
@@ -154,7 +154,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         context: Context,
         held: &mut Held,
         (task, expired): (&Registered<S>, bool),
-    ) -> (Ran, Message, Vec<String>) {
+    ) -> (Ran, Message, Vec<ResultTree>) {
         let ended = |ran: Ran, context: Context| {
             let (message, children) = context.into_parts();
             (ran, message, children)

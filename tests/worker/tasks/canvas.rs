@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use postrider_core::{
-    canvas::{chain, chord, group},
+    canvas::{Workflow, chain, chord, group},
     celery::Call,
     results::{ResultTree, State},
     task::Signature,
@@ -12,7 +12,7 @@ use postrider_tests::servers::eventually;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::rig::{Add, Parent, Raise, Sum, Turn, named};
+use super::rig::{Add, Delegate, Parent, Raise, Sum, Turn, named};
 use super::{Rig, SOON};
 
 fn add(x: i64, y: i64) -> Add {
@@ -33,6 +33,28 @@ async fn a_child_is_known_to_its_parent_and_knows_it() {
     assert_eq!(parent.children, Some(vec![ResultTree::task(child.as_str())]));
     let child = rig.result(&child).wait(SOON).await.unwrap();
     assert_eq!((child.result, child.parent_id), (json!(23), Some(parent.id)));
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_group_and_a_chain_are_known_to_their_parent_as_celery_knows_them() {
+    let rig = Rig::start();
+    let delegate = |to: Workflow| Delegate { to: to.into_call().unwrap() };
+
+    let of_group = rig.end(delegate(group([add(1, 2), add(3, 4)]))).await.children.unwrap();
+    let of_chain = rig.end(delegate(chain((add(1, 2), plus(3))))).await.children.unwrap();
+
+    let [ResultTree { members: Some(members), .. }] = &of_group[..] else { panic!("{of_group:?}") };
+    for (member, value) in members.iter().zip([3, 7]) {
+        assert_eq!(rig.result(&member.id).wait(SOON).await.unwrap().result, json!(value));
+    }
+    assert_eq!(members.len(), 2);
+    // The first step: the others are the children of the one before them.
+    let [first] = &of_chain[..] else { panic!("{of_chain:?}") };
+    let first = rig.result(&first.id).wait(SOON).await.unwrap();
+    assert_eq!(first.result, json!(3));
+    let second = &first.children.unwrap()[0].id;
+    assert_eq!(rig.result(second).wait(SOON).await.unwrap().result, json!(6));
     assert!(rig.stop().await);
 }
 

@@ -180,6 +180,7 @@ fn registry() -> Registry<Services> {
         .register::<AskAgain>()
         .register::<End>()
         .register::<Parent>()
+        .register::<Delegate>()
         .register::<Turn>()
         .register::<Hold>()
         .register::<Gate>()
@@ -222,6 +223,10 @@ task!(
 );
 task!(End("end") { how: String });
 task!(Parent("parent") {});
+task!(
+    /// Enqueues the signature that it is given.
+    Delegate("delegate") { to: Call }
+);
 task!(
     /// Is replaced with the signature that it is given.
     Turn("turn") { into: Call }
@@ -309,6 +314,13 @@ impl Compute<Services> for Parent {
 
     async fn compute(self, _services: &Services, context: &Context) -> TaskResult<String> {
         Ok(context.enqueue(Add { x: 20, y: 3 }).await?)
+    }
+}
+
+impl Run<Services> for Delegate {
+    async fn run(self, _services: &Services, context: &Context) -> TaskResult {
+        context.enqueue(self.to).await?;
+        Ok(())
     }
 }
 

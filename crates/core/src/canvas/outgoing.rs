@@ -58,9 +58,4 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.outgoing.is_empty() && self.chords.is_empty() && self.headers.is_empty()
     }
-
-    /// The id that a result is asked for by: a task's, a chain's last step's, a chord's body's, a group's own.
-    pub fn id(&self) -> Option<&str> {
-        self.results.last().map(|result| result.id.as_str())
-    }
 }

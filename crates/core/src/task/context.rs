@@ -12,9 +12,8 @@ use super::{SoftLimit, TaskError};
 use crate::broker::message::Message;
 use crate::canvas::Step;
 use crate::celery::{Body, Request};
-use crate::producer::{EnqueueError, Enqueueable, Parent, Producer};
-use crate::results::ResultTree;
-use crate::results::{Meta, Results, State};
+use crate::producer::{EnqueueError, Enqueueable, Enqueued, Parent, Producer};
+use crate::results::{Meta, ResultTree, Results, State};
 
 /// The call that is being run.
 pub struct Context {
@@ -41,7 +40,7 @@ pub struct Context {
     message: Message,
     node: Arc<Node>,
     soft_limit: SoftLimit,
-    children: Mutex<Vec<String>>,
+    children: Mutex<Vec<ResultTree>>,
 }
 
 /// The worker that runs tasks, as they see it.
@@ -104,20 +103,16 @@ impl Context {
     /// Enqueues a task, a call, a chain, a group or a chord as this task's child: it has this task for its parent and
     /// shares its root. Returns the id of the new task; of a chain the last one's, of a group the group's.
     pub async fn enqueue(&self, call: impl Enqueueable) -> Result<String, EnqueueError> {
-        let request = self.request();
-        let root = request.root_id();
-        let id = self.node.producer.enqueue_for(Parent { id: &self.id, root }, call).await?;
-        self.children.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
-        Ok(id)
+        Ok(self.enqueue_whole(call).await?.id)
     }
 
     /// The same, and returns all that was called with it, to be the task's own result: a Python client that knows to
     /// expect it makes an `AsyncResult` of it with `result_from_tuple`.
     pub async fn enqueue_whole(&self, call: impl Enqueueable) -> Result<ResultTree, EnqueueError> {
         let request = self.request();
-        let root = request.root_id();
-        let whole = self.node.producer.enqueue_whole_for(Parent { id: &self.id, root }, call).await?;
-        self.children.lock().unwrap_or_else(PoisonError::into_inner).push(whole.id.clone());
+        let parent = Parent { id: &self.id, root: request.root_id() };
+        let Enqueued { whole, children } = self.node.producer.enqueue_for(parent, call).await?;
+        self.children.lock().unwrap_or_else(PoisonError::into_inner).extend(children);
         Ok(whole)
     }
 
@@ -187,13 +182,13 @@ impl Context {
         self.soft_limit.pass()
     }
 
-    /// For the worker: the ids of what was enqueued so far.
-    pub fn children(&self) -> Vec<String> {
+    /// For the worker: what was enqueued so far.
+    pub fn children(&self) -> Vec<ResultTree> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// For the worker: the message, and the ids of what was enqueued in the run.
-    pub fn into_parts(self) -> (Message, Vec<String>) {
+    /// For the worker: the message, and what was enqueued in the run.
+    pub fn into_parts(self) -> (Message, Vec<ResultTree>) {
         (self.message, self.children.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
