@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::freeze::{Place, flattened};
 use super::lead::hand_on;
-use super::steps::{OF_THE_RUN, after, unroll_chords};
+use super::steps::{OF_THE_RUN, unroll_chords};
 use super::{Canvas, Chain, Chord, Dispatcher, Group, OptionMap, Plan, descend, take_calls};
 use crate::celery::{Arguments, Call, Options};
 use crate::results::ResultTree;
@@ -189,7 +189,7 @@ impl Dispatcher<'_> {
         if header.members.is_empty() {
             let empty = Given { args: vec![json!([])], in_group: given.in_group, ..Given::default() };
             self.apply(body, empty, plan);
-            return after(result, ResultTree::group(id, Vec::new()));
+            return result.after(ResultTree::group(id, Vec::new()));
         }
         options.retain(|name, _| !["chain", "chord"].contains(&name.as_str()));
         header.options.insert("task_id".into(), json!(id));
@@ -200,7 +200,7 @@ impl Dispatcher<'_> {
         }
         options.extend(wait);
         self.apply_group(header, Given { args, kwargs, options, in_group: given.in_group }, plan);
-        after(result, of_header)
+        result.after(of_header)
     }
 }
 

@@ -10,6 +10,7 @@
 use serde_json::{Value, json};
 
 use super::apply::Given;
+use super::wire::within_bounds;
 use super::{Canvas, CanvasError, Dispatcher, Group, OptionMap, Plan, take_calls};
 use crate::celery::{Call, Embed, Request};
 use crate::results::ResultTree;
@@ -70,6 +71,7 @@ impl Member {
 /// Whether everything that follows can be called: worth knowing before the task is run.
 pub fn check(embed: &Embed) -> Result<(), CanvasError> {
     let Embed { callbacks, errbacks, chain, chord } = embed;
+    within_bounds(chain.len())?;
     let mut calls = callbacks.iter().chain(errbacks).chain(chain).chain(chord.as_deref());
     calls.try_for_each(|call| Canvas::try_from(call.clone()).map(|_| ()))
 }

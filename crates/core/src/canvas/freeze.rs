@@ -104,7 +104,7 @@ impl Dispatcher<'_> {
         let header = self.freeze_group(&mut chord.header, &header);
         set(&mut chord.options, "task_id", Some(header.id.clone()));
         let body = self.freeze(&mut chord.body, &Place { parent_id: None, ..place.clone() });
-        super::steps::after(body, header)
+        body.after(header)
     }
 }
 

@@ -172,16 +172,7 @@ impl Dispatcher<'_> {
             reversed.push(step);
             trees.push(tree);
         }
-        let result = trees.into_iter().rev().reduce(|before, tree| after(tree, before));
+        let result = trees.into_iter().reduce(ResultTree::after);
         Prepared { reversed, result }
     }
-}
-
-/// The tree with `before` in front of its first step.
-pub(super) fn after(mut tree: ResultTree, before: ResultTree) -> ResultTree {
-    tree.parent = Some(Box::new(match tree.parent.take() {
-        Some(parent) => after(*parent, before),
-        None => before,
-    }));
-    tree
 }

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::follow::{Failure, Member, after_failure, after_success, check, chord_failed, chord_ready};
+use super::wire::MAX_STEPS;
 use super::*;
 use crate::broker::message::{Message, Value as Header};
-use crate::celery::{Body, Request, fixtures};
+use crate::celery::{Body, Embed, Request, fixtures};
 use crate::results::ResultTree;
 use crate::routes::Routes;
 use crate::task::KnownTasks;
@@ -196,7 +197,10 @@ fn assert_same(case: &str, before: &Value, plan: &Plan, captured: &Value) {
 fn without_parents(tree: &Value) -> Value {
     fn bare(tree: ResultTree) -> ResultTree {
         let members = tree.members.map(|members| members.into_iter().map(bare).collect());
-        ResultTree { parent: None, members, ..tree }
+        match members {
+            Some(members) => ResultTree::group(tree.id, members),
+            None => ResultTree::task(tree.id),
+        }
     }
     bare(ResultTree::from_value(tree).unwrap()).to_value()
 }
@@ -279,4 +283,34 @@ fn carried_on(case: &str, run: &Value) {
             assert!(ids.is_superset(&texts(&join["failed"])), "{case}");
         }
     }
+}
+
+#[test]
+fn a_chain_of_as_many_steps_as_there_may_be_needs_no_deep_stack_and_one_more_is_refused() {
+    let whole = || {
+        let desk = Desk::new();
+        let dispatcher = desk.dispatcher(None, "answers");
+        let steps = |count| vec![Call::new("add").immutable(); count];
+        let call = chain(steps(MAX_STEPS)).into_call().unwrap();
+
+        let plan = dispatcher.plan(Canvas::try_from(call.clone()).unwrap());
+
+        let body = Body::read(&plan.outgoing[0].message).unwrap();
+        assert_eq!(body.embed.chain.len(), MAX_STEPS - 1);
+        assert_eq!(plan.results[0].clone(), plan.results[0]);
+        let parent = Parent { id: "0", root: "0" };
+        let after = after_success(&desk.dispatcher(Some(parent), "answers"), &body.embed, &json!(1)).unwrap();
+        assert_eq!(after.outgoing.len(), 1);
+        let message = arriving(&json!({"properties": {}, "headers": {"id": "0"}, "body": "[[], {}, {}]"}));
+        let failed = after_failure(&dispatcher, Request::of(&message), &body.embed).unwrap();
+        assert_eq!(failed.failed.len(), MAX_STEPS - 1);
+        let longer = chain(steps(MAX_STEPS + 1)).into_call().unwrap();
+        assert_eq!(Canvas::try_from(longer), Err(CanvasError::TooLong));
+        assert_eq!(
+            check(&Embed { chain: steps(MAX_STEPS + 1), ..Embed::default() }),
+            Err(CanvasError::TooLong)
+        );
+    };
+    let worker = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(whole).unwrap();
+    worker.join().unwrap();
 }

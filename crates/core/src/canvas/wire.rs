@@ -5,10 +5,19 @@ use serde_json::{Map, Value};
 use super::{Canvas, Chain, Chord, Group};
 use crate::celery::Call;
 
-/// A signature that calls itself a group, a chain or a chord and is none.
+/// How many steps a chain may have: far above what anybody writes, so that no message ties a worker up.
+pub(super) const MAX_STEPS: usize = 10_000;
+
+/// Why a signature cannot be called.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a signature of {0} cannot be read")]
-pub struct CanvasError(&'static str);
+pub enum CanvasError {
+    /// It calls itself a group, a chain or a chord and is none.
+    #[error("a signature of {0} cannot be read")]
+    Unreadable(&'static str),
+    /// A chain with too many steps.
+    #[error("a chain has more than {MAX_STEPS} steps")]
+    TooLong,
+}
 
 const GROUP: &str = "celery.group";
 const CHAIN: &str = "celery.chain";
@@ -21,19 +30,21 @@ impl TryFrom<Call> for Canvas {
         Ok(match call.subtask_type.as_deref() {
             Some("group") => Self::Group(read_group(call)?),
             Some("chain") => {
-                let steps = members(call.kwargs.get("tasks")).ok_or(CanvasError(CHAIN))??;
+                let tasks = call.kwargs.get("tasks");
+                within_bounds(tasks.and_then(Value::as_array).map_or(0, Vec::len))?;
+                let steps = members(tasks).ok_or(CanvasError::Unreadable(CHAIN))??;
                 Self::Chain(Chain { steps, options: call.options })
             }
             Some("chord") => {
-                let header = call.kwargs.shift_remove("header").ok_or(CanvasError(CHORD))?;
+                let header = call.kwargs.shift_remove("header").ok_or(CanvasError::Unreadable(CHORD))?;
                 let header = match header {
                     Value::Array(_) => {
-                        let members = members(Some(&header)).ok_or(CanvasError(CHORD))??;
+                        let members = members(Some(&header)).ok_or(CanvasError::Unreadable(CHORD))??;
                         Group { members, options: Map::new() }
                     }
-                    header => read_group(read(&header).ok_or(CanvasError(CHORD))?)?,
+                    header => read_group(read(&header).ok_or(CanvasError::Unreadable(CHORD))?)?,
                 };
-                let body = call.kwargs.get("body").and_then(read).ok_or(CanvasError(CHORD))?;
+                let body = call.kwargs.get("body").and_then(read).ok_or(CanvasError::Unreadable(CHORD))?;
                 let kwargs = match call.kwargs.shift_remove("kwargs") {
                     Some(Value::Object(kwargs)) => kwargs,
                     _ => Map::new(),
@@ -80,12 +91,17 @@ impl From<Canvas> for Call {
     }
 }
 
+/// Refuses a chain that is too long.
+pub(super) fn within_bounds(steps: usize) -> Result<(), CanvasError> {
+    if steps > MAX_STEPS { Err(CanvasError::TooLong) } else { Ok(()) }
+}
+
 fn read(value: &Value) -> Option<Call> {
     serde_json::from_value(value.clone()).ok()
 }
 
 fn read_group(call: Call) -> Result<Group, CanvasError> {
-    let members = members(call.kwargs.get("tasks")).ok_or(CanvasError(GROUP))??;
+    let members = members(call.kwargs.get("tasks")).ok_or(CanvasError::Unreadable(GROUP))??;
     Ok(Group { members, options: call.options })
 }
 

@@ -80,8 +80,7 @@ impl AsyncResult {
 
     /// The step before this one in its chain, where the id came with it.
     pub fn parent(&self) -> Option<Self> {
-        let tree = self.tree.parent.as_deref()?.clone();
-        Some(Self { tree, results: self.results.clone() })
+        Some(Self { tree: self.tree.parent()?, results: self.results.clone() })
     }
 
     /// Forgets what is known of the task.

@@ -1,36 +1,52 @@
 //! A task or a group by its ids alone, as Celery writes it: `[[id, parent], members]` (`ResultBase.as_tuple`).
 //!
 //! It stands in a result's `children`, and a chord whose header holds groups keeps one of its whole header.
+//!
+//! The steps before a task lie side by side here, in each other only where they are written: a chain has any number of
+//! steps, and nothing may need a stack as deep as a chain is long.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
+
+/// How many steps before a task are written. Each lies two lists deep in the one after it, and a reader of JSON gives up
+/// at 128, Python's own not far beyond.
+const WRITTEN: usize = 32;
 
 /// A task, or a group with its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultTree {
     /// The id of the task or of the group.
     pub id: String,
-    /// The step before it in its chain.
-    pub parent: Option<Box<ResultTree>>,
     /// A group's members in their order; `None` for a task.
     pub members: Option<Vec<ResultTree>>,
+    /// The steps before it in its chain, the nearest one first. None of them has any here.
+    before: Vec<ResultTree>,
 }
 
 impl ResultTree {
     /// A task.
     pub fn task(id: impl Into<String>) -> Self {
-        Self { id: id.into(), parent: None, members: None }
+        Self { id: id.into(), members: None, before: Vec::new() }
     }
 
     /// A group.
     pub fn group(id: impl Into<String>, members: Vec<Self>) -> Self {
-        Self { id: id.into(), parent: None, members: Some(members) }
+        Self { id: id.into(), members: Some(members), before: Vec::new() }
     }
 
-    /// The same after a step of a chain.
+    /// The same with a step of a chain, and those before that, in front of its first step.
     #[must_use]
-    pub fn after(self, parent: Self) -> Self {
-        Self { parent: Some(Box::new(parent)), ..self }
+    pub fn after(mut self, mut parent: Self) -> Self {
+        let further = std::mem::take(&mut parent.before);
+        self.before.push(parent);
+        self.before.extend(further);
+        self
+    }
+
+    /// The step before it in its chain, with those before that.
+    pub fn parent(&self) -> Option<Self> {
+        let (nearest, further) = self.before.split_first()?;
+        Some(Self { before: further.to_vec(), ..nearest.clone() })
     }
 
     /// Reads what Celery writes; an id alone is a task too.
@@ -47,21 +63,26 @@ impl ResultTree {
             },
             _ => return None,
         };
-        let parent = match parent {
-            Value::Null => None,
-            parent => Some(Box::new(Self::from_value(parent)?)),
-        };
         let members = match members {
             Value::Null => None,
             Value::Array(members) => Some(members.iter().map(Self::from_value).collect::<Option<_>>()?),
             _ => return None,
         };
-        Some(Self { id: id.clone(), parent, members })
+        let tree = Self { id: id.clone(), members, before: Vec::new() };
+        match parent {
+            Value::Null => Some(tree),
+            parent => Some(tree.after(Self::from_value(parent)?)),
+        }
     }
 
-    /// What Celery writes.
+    /// What Celery writes, but for steps that lie so far back that nobody could read them.
     pub fn to_value(&self) -> Value {
-        let parent = self.parent.as_ref().map(|parent| parent.to_value());
+        let nearest = self.before.iter().take(WRITTEN).rev();
+        let parent = nearest.fold(Value::Null, |before, step| step.written(&before));
+        self.written(&parent)
+    }
+
+    fn written(&self, parent: &Value) -> Value {
         let members =
             self.members.as_ref().map(|members| members.iter().map(Self::to_value).collect::<Vec<_>>());
         json!([[self.id, parent], members])
@@ -100,6 +121,18 @@ mod tests {
             assert_eq!(tree.to_value(), tuple);
             assert_eq!(ResultTree::from_value(&tuple), Some(tree));
         }
+    }
+
+    #[test]
+    fn of_a_long_chain_as_many_steps_are_written_as_can_be_read() {
+        let last =
+            (0..1000).fold(ResultTree::task("last"), |tree, n| tree.after(ResultTree::task(n.to_string())));
+
+        let text = last.to_value().to_string();
+
+        let read = ResultTree::from_value(&serde_json::from_str(&text).unwrap()).unwrap();
+        assert_eq!((read.id.as_str(), read.before.len()), ("last", WRITTEN));
+        assert_eq!(read.parent().unwrap().parent().unwrap().id, "1");
     }
 
     #[test]
