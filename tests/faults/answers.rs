@@ -21,7 +21,7 @@ async fn a_caller_that_waits_over_a_restart_of_the_broker_is_answered() {
     let [theirs, ours] = [client().await, client().await];
     let caller = RpcResults::listening_on(theirs.clone(), "answers".into(), options.clone(), &shutdown);
     let (caller, worker) = (Results::Rpc(caller), Results::Rpc(RpcResults::new(ours.clone(), options)));
-    caller.listening().await;
+    caller.listening().await.expect("the broker is there");
     let asked = Properties { reply_to: caller.reply_to().map(str::to_owned), ..Properties::default() };
     let answer = async |id: &str| {
         let meta = Meta::success(id, json!(id), Clock::System.now());

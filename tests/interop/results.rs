@@ -49,7 +49,7 @@ impl Ours {
             .expect("an address of ours")
             .open(options, &redis, &broker, true, &Clock::System, &shutdown)
             .expect("the address can be read");
-        results.listening().await;
+        results.listening().await.expect("the broker is there");
         Self { setup, backend: backend.into(), results, shutdown }
     }
 

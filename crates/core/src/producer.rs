@@ -60,6 +60,9 @@ pub enum EnqueueError {
     /// A chord needs a result store that counts its members.
     #[error("the result store did not take the chord: {0}")]
     Results(#[from] ResultError),
+    /// An answer would be lost, and nothing was enqueued.
+    #[error("its result could not be heard: {0}")]
+    Unheard(#[source] ResultError),
     /// The broker did not take it, or did not say.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -121,9 +124,12 @@ impl Producer {
     }
 
     /// The same as [`Producer::enqueue`], to wait for the result.
+    ///
+    /// With `rpc://` it takes no longer than [`ResultOptions::patience`](crate::results::ResultOptions::patience) to be
+    /// ready for answers, or nothing is enqueued.
     pub async fn call(&self, call: impl Enqueueable) -> Result<AsyncResult, EnqueueError> {
         // An answer that comes before anybody listens for it would be lost.
-        self.results.listening().await;
+        self.results.listening().await.map_err(EnqueueError::Unheard)?;
         Ok(self.results.of(self.enqueue(call).await?))
     }
 

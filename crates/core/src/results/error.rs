@@ -27,6 +27,9 @@ pub enum ResultError {
     /// Only a process that waits for answers can be asked for what it was answered.
     #[error("this process does not wait for answers through rpc://")]
     NoReplyQueue,
+    /// The broker did not give this process its queue for answers in time.
+    #[error("the broker did not give a queue for answers within {0:?}")]
+    NotListening(Duration),
     /// The members of a chord need a store that all of them see.
     #[error("the result backend does not support chords: use redis://")]
     NoChords,

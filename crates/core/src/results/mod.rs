@@ -140,10 +140,11 @@ impl Results {
         }
     }
 
-    /// Waits until an answer would be heard. Without `rpc://` that is at once.
-    pub async fn listening(&self) {
-        if let Self::Rpc(rpc) = self {
-            rpc.listening().await;
+    /// Waits until an answer would be heard, for as long as the options say. Without `rpc://` that is at once.
+    pub async fn listening(&self) -> Result<(), ResultError> {
+        match self {
+            Self::Rpc(rpc) => rpc.listening().await,
+            Self::None | Self::Redis(_) | Self::Memory(_) => Ok(()),
         }
     }
 

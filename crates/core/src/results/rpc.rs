@@ -122,10 +122,13 @@ impl RpcResults {
         Some(&self.0.answers.as_ref()?.queue)
     }
 
-    pub(super) async fn listening(&self) {
-        if let Some(answers) = &self.0.answers {
-            // It ends when the process stops; then nothing is heard any more.
-            answers.listening.clone().wait_for(|listening| *listening).await.ok();
+    pub(super) async fn listening(&self) -> Result<(), ResultError> {
+        let Some(answers) = &self.0.answers else { return Ok(()) };
+        let (within, mut listening) = (self.0.options.patience, answers.listening.clone());
+        match tokio::time::timeout(within, listening.wait_for(|listening| *listening)).await {
+            Ok(Ok(_)) => Ok(()),
+            // Who listened has ended with the process: nothing is heard any more.
+            Ok(Err(_)) | Err(_) => Err(ResultError::NotListening(within)),
         }
     }
 
@@ -179,7 +182,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::broker::MemoryBroker;
+    use crate::broker::topology::Topology;
+    use crate::broker::{AmqpBroker, AmqpConfig, MemoryBroker};
     use crate::clock::Clock;
 
     const LONG: Duration = Duration::from_mins(1);
@@ -199,7 +203,7 @@ mod tests {
         let options = ResultOptions::default();
         let caller = RpcResults::listening_on(broker.clone(), "answers".into(), options.clone(), &shutdown);
         let worker = RpcResults::new(broker, options);
-        caller.listening().await;
+        caller.listening().await.unwrap();
 
         worker.store(&done("a"), &asked(&caller)).await.unwrap();
         let (waited, ()) = tokio::join!(caller.wait("b", LONG), async {
@@ -213,6 +217,28 @@ mod tests {
         assert_eq!(caller.get("a").unwrap(), None);
         shutdown.stop();
         assert!(shutdown.drained(LONG).await);
+    }
+
+    #[tokio::test]
+    async fn who_cannot_be_answered_is_told_so_in_time() {
+        let shutdown = Shutdown::new();
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = AmqpConfig {
+            url: format!("amqp://{}", silent.local_addr().unwrap()).into(),
+            name: "caller".into(),
+            heartbeat: LONG,
+            connect_timeout: LONG,
+            publish_timeout: LONG,
+            declare: true,
+        };
+        let broker = Broker::Amqp(AmqpBroker::start(config, Topology::default(), &shutdown));
+        let options = ResultOptions { patience: Duration::from_millis(50), ..ResultOptions::default() };
+        let caller = RpcResults::listening_on(broker, "answers".into(), options, &shutdown);
+
+        let listening = tokio::time::timeout(LONG, caller.listening()).await.unwrap();
+
+        assert_eq!(listening, Err(ResultError::NotListening(Duration::from_millis(50))));
+        shutdown.stop_now();
     }
 
     #[tokio::test]
