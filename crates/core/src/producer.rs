@@ -123,14 +123,15 @@ impl Producer {
         self.enqueue_plan(call.plan(&self.dispatcher(Some(parent)))).await
     }
 
-    /// The same as [`Producer::enqueue`], to wait for the result.
+    /// The same as [`Producer::enqueue`], to wait for the result: of a group for the results of its members.
     ///
     /// With `rpc://` it takes no longer than [`ResultOptions::patience`](crate::results::ResultOptions::patience) to be
     /// ready for answers, or nothing is enqueued.
     pub async fn call(&self, call: impl Enqueueable) -> Result<AsyncResult, EnqueueError> {
         // An answer that comes before anybody listens for it would be lost.
         self.results.listening().await.map_err(EnqueueError::Unheard)?;
-        Ok(self.results.of(self.enqueue(call).await?))
+        let Enqueued { whole, .. } = self.enqueue_plan(call.plan(&self.dispatcher(None))).await?;
+        Ok(AsyncResult::of(whole, self.results.clone()))
     }
 
     /// What makes the messages, for who publishes them by hand.

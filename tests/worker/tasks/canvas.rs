@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use postrider_core::{
     canvas::{Workflow, chain, chord, group},
     celery::Call,
-    results::{ResultTree, State},
+    results::{GroupResult, ResultTree, State, WaitError},
     task::Signature,
 };
 use postrider_tests::servers::eventually;
@@ -65,6 +65,43 @@ async fn each_step_of_a_chain_gets_the_result_of_the_one_before() {
     let sum: i64 = rig.call(chain((add(1, 2), plus(3), plus(4)))).await.get(SOON).await.unwrap();
 
     assert_eq!(sum, 10);
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_group_ends_with_the_values_of_its_members_or_with_the_failure_of_one() {
+    let rig = Rig::start();
+    let nested = group((add(1, 2), chain((add(2, 2), plus(1)))));
+    let failing = group([named("add").arg(1).arg(2), named("raise").arg("bad")]);
+
+    let sums = rig.call(nested).await;
+    assert_eq!(sums.get::<Vec<i64>>(SOON).await.unwrap(), [3, 5]);
+    assert!(sums.ready().await.unwrap() && sums.successful().await.unwrap());
+    let members = sums.group().unwrap();
+    assert_eq!(members.join::<i64>(SOON).await.unwrap(), [3, 5]);
+    assert_eq!(members.members()[1].parent().unwrap().get::<i64>(SOON).await.unwrap(), 4);
+    let by_ids = GroupResult::new("again", members.tree().tasks(), rig.results());
+    assert_eq!(by_ids.join::<i64>(SOON).await.unwrap(), [3, 5]);
+
+    let failed = rig.call(failing).await.get::<Vec<i64>>(SOON).await.unwrap_err();
+    assert!(matches!(&failed, WaitError::Failed(exception) if exception.kind == "ValueError"), "{failed}");
+    sums.forget().await.unwrap();
+    assert!(!members.ready().await.unwrap());
+    assert!(rig.take_dead_letter().is_some());
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn the_steps_of_a_chain_are_known_to_who_called_it() {
+    let rig = Rig::start();
+
+    let last = rig.call(chain((add(1, 2), plus(3), plus(4)))).await;
+
+    assert_eq!(last.get::<i64>(SOON).await.unwrap(), 10);
+    let second = last.parent().unwrap();
+    let first = second.parent().unwrap();
+    assert_eq!((second.get::<i64>(SOON).await.unwrap(), first.get::<i64>(SOON).await.unwrap()), (6, 3));
+    assert!(first.parent().is_none());
     assert!(rig.stop().await);
 }
 

@@ -134,6 +134,10 @@ impl Rig {
         self.results.of(id)
     }
 
+    pub(crate) fn results(&self) -> &Results {
+        &self.results
+    }
+
     pub(crate) fn runs(&self) -> u32 {
         self.services.runs.load(Ordering::SeqCst)
     }

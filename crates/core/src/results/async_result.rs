@@ -1,4 +1,6 @@
-//! The result of one task, for whoever enqueued it.
+//! The result of one task, or of a group of them, for whoever enqueued it.
+//!
+//! Nothing is stored under a group's own id: what is known of it is what is known of its members.
 
 use std::time::Duration;
 
@@ -6,12 +8,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Meta, ResultError, ResultTree, Results, State, WaitError};
+use super::{GroupResult, Meta, ResultError, ResultTree, Results, State, WaitError};
 use crate::broker::{Broker, Inquiry, InquiryError, Namespace};
 use crate::celery::Arguments;
 use crate::celery::control::Request;
 
-/// A task's result, now or later. Cheap to clone.
+/// The result of a task, or of all members of a group together, now or later.
 #[derive(Debug, Clone)]
 pub struct AsyncResult {
     tree: ResultTree,
@@ -24,16 +26,29 @@ impl AsyncResult {
         Self { tree: ResultTree::task(id), results }
     }
 
-    /// The task's id.
+    /// The result of what has these ids: Celery's `result_from_tuple`.
+    pub fn of(tree: ResultTree, results: Results) -> Self {
+        Self { tree, results }
+    }
+
+    /// The task's or the group's id.
     pub fn id(&self) -> &str {
         &self.tree.id
+    }
+
+    /// The members of a group; `None` for a task.
+    pub fn group(&self) -> Option<GroupResult> {
+        let members = self.tree.members.as_ref()?;
+        let members = members.iter().map(|tree| Self::of(tree.clone(), self.results.clone())).collect();
+        Some(GroupResult::of(self.id().to_owned(), members))
     }
 
     pub(super) fn tree(&self) -> &ResultTree {
         &self.tree
     }
 
-    /// The task's value, once it has one. It is read as an argument is, dates and bytes of Python's included.
+    /// The task's value, once it has one; of a group the list of its members' values. It is read as an argument is, dates
+    /// and bytes of Python's included.
     pub async fn get<T: DeserializeOwned>(&self, within: Duration) -> Result<T, WaitError> {
         let meta = self.wait(within).await?;
         match WaitError::of(&meta) {
@@ -44,12 +59,18 @@ impl AsyncResult {
 
     /// All that is known of the task once it has come to its end, good or bad.
     pub async fn wait(&self, within: Duration) -> Result<Meta, WaitError> {
-        self.results.wait(self.id(), within).await
+        match self.group() {
+            None => self.results.wait(self.id(), within).await,
+            Some(group) => group.wait(within).await,
+        }
     }
 
-    /// All that is known of the task now; `None` where nothing is.
+    /// All that is known of the task now; `None` where nothing is, and for a group until all have ended well or one badly.
     pub async fn meta(&self) -> Result<Option<Meta>, ResultError> {
-        self.results.get(self.id()).await
+        match self.group() {
+            None => self.results.get(self.id()).await,
+            Some(group) => group.meta().await,
+        }
     }
 
     /// How far the task has got. One that nothing is known of waits.
@@ -74,25 +95,35 @@ impl AsyncResult {
 
     /// The tasks that the task has published: its links, the next steps of its chain, its retries, and its own calls.
     pub async fn children(&self) -> Result<Vec<Self>, ResultError> {
+        if let Some(group) = self.group() {
+            return Ok(group.members().to_vec());
+        }
         let trees = self.meta().await?.and_then(|meta| meta.children).unwrap_or_default();
-        Ok(trees.into_iter().map(|tree| Self { tree, results: self.results.clone() }).collect())
+        Ok(trees.into_iter().map(|tree| Self::of(tree, self.results.clone())).collect())
     }
 
     /// The step before this one in its chain, where the id came with it.
     pub fn parent(&self) -> Option<Self> {
-        Some(Self { tree: self.tree.parent()?, results: self.results.clone() })
+        Some(Self::of(self.tree.parent()?, self.results.clone()))
     }
 
     /// Forgets what is known of the task.
     pub async fn forget(&self) -> Result<(), ResultError> {
-        self.results.forget(self.id()).await
+        for id in self.tree.tasks() {
+            self.results.forget(id).await?;
+        }
+        Ok(())
     }
 
-    /// Asks all workers not to run the task, and with `terminate` to end it where it runs. They are not waited for; a
+    /// Asks all workers not to run the task, or any member of the group, and with `terminate` to end it where it runs. They are not waited for; a
     /// worker of ours and one of Python's does as it is asked.
     pub async fn revoke(&self, broker: &Broker, terminate: bool) -> Result<(), InquiryError> {
+        let ids = match self.tree.members {
+            None => Value::from(self.id()),
+            Some(_) => self.tree.tasks().into(),
+        };
         let arguments = [
-            ("task_id".to_owned(), Value::from(self.id())),
+            ("task_id".to_owned(), ids),
             ("terminate".to_owned(), terminate.into()),
             ("signal".to_owned(), Value::Null),
         ];

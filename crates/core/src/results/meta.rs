@@ -90,6 +90,11 @@ impl Meta {
         Self::of(id.into(), State::Revoked, Exception::task_revoked(reason).to_value(), Some(now))
     }
 
+    /// A group whose members have returned these values, the last of them then.
+    pub(super) fn joined(id: impl Into<String>, values: Vec<Value>, date_done: Option<Timestamp>) -> Self {
+        Self::of(id.into(), State::Success, Value::Array(values), date_done)
+    }
+
     fn of(id: String, state: State, result: Value, date_done: Option<Timestamp>) -> Self {
         Self {
             id,

@@ -49,6 +49,14 @@ impl ResultTree {
         Some(Self { before: further.to_vec(), ..nearest.clone() })
     }
 
+    /// The ids of its tasks, in order: its own, or those of a group's members.
+    pub fn tasks(&self) -> Vec<&str> {
+        match &self.members {
+            None => vec![&self.id],
+            Some(members) => members.iter().flat_map(Self::tasks).collect(),
+        }
+    }
+
     /// Reads what Celery writes; an id alone is a task too.
     pub fn from_value(value: &Value) -> Option<Self> {
         if let Value::String(id) = value {

@@ -67,7 +67,7 @@ impl Results {
             .map_err(|_| NotJoined::of("what is kept of the group cannot be read"))?;
         let mut values = HashMap::new();
         let joined = tokio::time::timeout(JOIN_TIMEOUT, async {
-            for id in tasks(&tree) {
+            for id in tree.tasks() {
                 // The limit is one for all of them, and is set around them.
                 let meta = self.wait(id, JOIN_TIMEOUT).await?;
                 if let Some(error) = WaitError::of(&meta) {
@@ -87,14 +87,6 @@ impl Results {
             }
             Ok(Err(error)) => Err(NotJoined::of(&error.to_string())),
         }
-    }
-}
-
-/// The tasks of a tree, in order.
-fn tasks(tree: &ResultTree) -> Vec<&str> {
-    match &tree.members {
-        None => vec![&tree.id],
-        Some(members) => members.iter().flat_map(tasks).collect(),
     }
 }
 
