@@ -137,6 +137,9 @@ pub(crate) fn after_run(
         Ok(value) => AfterRun::Done(Ended::Succeeded(value)),
         Err(TaskError::Retry(asked)) => retry(*asked),
         Err(TaskError::Raised(reason)) if autoretry.takes(&reason) => retry(Retry::backoff().because(reason)),
+        Err(TaskError::Fail(reason)) if autoretry.takes_raised(&reason) => {
+            retry(Retry::backoff().because(reason))
+        }
         Err(TaskError::Raised(reason) | TaskError::Fail(reason)) => AfterRun::Fail(reason),
         Err(TaskError::Reject { reason, requeue }) => AfterRun::Reject { reason, requeue },
         Err(TaskError::Ignore) => AfterRun::Done(Ended::Ignored),
@@ -154,6 +157,8 @@ fn between(earlier: Timestamp, later: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use postrider_core::celery::Exception;
+
     use super::*;
 
     #[expect(clippy::unnecessary_wraps, reason = "an arrival takes the result of reading them")]
@@ -263,6 +268,18 @@ mod tests {
         assert!(matches!(after(AutoRetry::All), AfterRun::Retry { delay, .. } if delay.as_secs() == 3));
         assert!(matches!(after(AutoRetry::Nothing), AfterRun::Fail(reason) if reason.code == "error"));
         assert!(matches!(after(AutoRetry::Except(&["Error"])), AfterRun::Fail(_)));
+    }
+
+    #[test]
+    fn an_exception_that_the_task_raised_is_retried_where_its_class_is_named() {
+        let raised = || Err(TaskError::raise(Exception::builtin("ValueError", "not yet")));
+        let after = |error, autoretry| after_run(error, 0, (POLICY, autoretry), || 0);
+        let named = AutoRetry::Only(&["ValueError", "bad"]);
+
+        assert!(matches!(after(raised(), named), AfterRun::Retry { .. }));
+        assert!(matches!(after(raised(), AutoRetry::Only(&["KeyError"])), AfterRun::Fail(_)));
+        assert!(matches!(after(raised(), AutoRetry::All), AfterRun::Fail(_)));
+        assert!(matches!(after(Err(TaskError::fail("bad", "for good")), named), AfterRun::Fail(_)));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! How a run ends when it does not end well. Each variant says what is done next and at what level it is logged.
 
+use std::fmt;
 use std::time::Duration;
 
+use super::reason::ERROR;
 use super::{Reason, Retry};
 use crate::celery::{Call, Exception};
 
@@ -51,10 +53,29 @@ impl TaskError {
         Self::Fail(Reason::new(code, detail))
     }
 
-    /// Gives up with the exception that a Python client then sees raised, for example
-    /// `Exception::new("ValueError", "builtins", vec!["bad code".into()])`.
+    /// Raises an exception, which a Python client then sees, for example
+    /// `Exception::new("ValueError", "builtins", vec!["bad code".into()])`. It is tried again where the task's
+    /// [`AutoRetry::Only`](super::AutoRetry::Only) names its class; else the task has failed.
     pub fn raise(exception: Exception) -> Self {
         Self::Fail(exception.into())
+    }
+
+    /// Passes on an error of any kind as `?` does, one that is no [`std::error::Error`] itself included. A Python client
+    /// sees an `Exception` with its text.
+    ///
+    /// ```
+    /// # use postrider_core::task::{TaskError, TaskResult};
+    /// # fn print() -> Result<(), Box<dyn std::error::Error>> { Err("no paper".into()) }
+    /// # fn run() -> TaskResult {
+    /// print().map_err(TaskError::raised)?;
+    /// # Ok(())
+    /// # }
+    /// # assert!(matches!(run(), Err(TaskError::Raised(reason)) if reason.detail == "no paper"));
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "so that it can be named in `map_err`")]
+    pub fn raised(error: impl fmt::Display) -> Self {
+        let text = error.to_string();
+        Self::Raised(Reason::new(ERROR, text.clone()).with(Exception::builtin("Exception", text)))
     }
 
     /// Refuses the message: to the dead-letter queue, or with `requeue` back to where it came from.

@@ -134,7 +134,8 @@ impl RetryPolicy {
 ///
 /// Errors are named by the short name of their type (`Timeout`), by the whole of it with dots (`reqwest.error.Error`),
 /// by the class that a Python client sees, or by the reason's code. A time limit that was passed is tried again only
-/// when it is named (`SoftTimeLimitExceeded`, `TimeLimitExceeded`).
+/// when it is named (`SoftTimeLimitExceeded`, `TimeLimitExceeded`). So is an exception of
+/// [`TaskError::raise`](super::TaskError::raise), which fails at once otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AutoRetry {
     /// Every error that comes by `?`: it may pass. The default.
@@ -157,6 +158,12 @@ impl AutoRetry {
             Self::Only(names) => names.iter().any(|name| reason.is_named(name)),
             Self::Except(names) => !reason.is_time_limit() && !names.iter().any(|name| reason.is_named(name)),
         }
+    }
+
+    /// Whether an exception that the task raised, and with it gave up, is tried again all the same: its class is one of
+    /// those that are named. Celery knows no other errors.
+    pub fn takes_raised(self, reason: &Reason) -> bool {
+        matches!(self, Self::Only(_)) && reason.exception.is_some() && self.takes(reason)
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::celery::Exception;
 
 /// The code of an error that nothing more is known about.
-const ERROR: &str = "error";
+pub(super) const ERROR: &str = "error";
 /// The code of a time limit that was passed.
 const TIME_LIMIT: &str = "time_limit";
 /// The module that exceptions without a Python class are shown in.
