@@ -39,7 +39,6 @@ fn bodies_that_a_stock_worker_dies_of_are_errors_with_a_reason() {
         "Hello RabbitMQ!",
         "",
         "{\"task\": \"x\"}",
-        "[[NaN], {}, {}]",
     ] {
         assert_eq!(Body::read(&with_body(body)), Err(BodyError::Malformed), "{body}");
     }
@@ -47,6 +46,17 @@ fn bodies_that_a_stock_worker_dies_of_are_errors_with_a_reason() {
     assert_eq!(Body::read(&with_body(&" ".repeat(MAX_BODY + 1))), Err(BodyError::TooLarge));
     let deep = format!("[{}{}, {{}}, {{}}]", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(Body::read(&with_body(&deep)), Err(BodyError::Malformed));
+}
+
+#[test]
+fn a_number_that_json_does_not_have_is_named_as_the_reason() {
+    for body in ["[[NaN], {}, {}]", "[[1, -Infinity], {}, {}]", r#"[["\"", "\\"], {"x": Infinity}, null]"#] {
+        assert_eq!(Body::read(&with_body(body)), Err(BodyError::NotFinite), "{body}");
+    }
+    let nan = [&b"\x93\x91\xcb"[..], &f64::NAN.to_be_bytes(), b"\x80\xc0"].concat();
+    assert_eq!(Body::read(&packed(nan)), Err(BodyError::NotFinite));
+
+    assert_eq!(Body::read(&with_body(r#"[["NaN \" Infinity", nope], {}, {}]"#)), Err(BodyError::Malformed));
 }
 
 #[test]

@@ -33,6 +33,9 @@ pub enum BodyError {
     /// Compressed, but broken.
     #[error("the body cannot be decompressed")]
     Damaged,
+    /// A number that JSON has no form for. Python's writes it all the same.
+    #[error("the body has a number that JSON does not have: NaN or Infinity")]
+    NotFinite,
     /// Not what the protocol asks for.
     #[error("the body is not the list [args, kwargs, embed]")]
     Malformed,
@@ -49,7 +52,7 @@ pub(super) fn read<T: DeserializeOwned>(message: &Message) -> Result<T, BodyErro
         // Messages written by hand leave it out; the body says what it is.
         None | Some("application/json") => {}
         Some("application/x-msgpack" | "application/msgpack") => {
-            let value = msgpack::read(&body).ok_or(BodyError::Malformed)?;
+            let value = msgpack::read(&body)?;
             return serde_json::from_value(value).map_err(|_| BodyError::Malformed);
         }
         Some(other) => return Err(BodyError::ContentType(clipped(other))),
@@ -60,7 +63,28 @@ pub(super) fn read<T: DeserializeOwned>(message: &Message) -> Result<T, BodyErro
     {
         return Err(BodyError::ContentEncoding(clipped(other)));
     }
-    serde_json::from_slice(&body).map_err(|_| BodyError::Malformed)
+    serde_json::from_slice(&body).map_err(|_| {
+        if has_bare_name_of_a_number(&body) { BodyError::NotFinite } else { BodyError::Malformed }
+    })
+}
+
+/// Whether `NaN` or `Infinity` stands outside of all texts, where Python's JSON writes them.
+fn has_bare_name_of_a_number(body: &[u8]) -> bool {
+    let mut rest = body;
+    let mut in_text = false;
+    while let [first, after @ ..] = rest {
+        match first {
+            b'\\' if in_text => {
+                rest = after.get(1..).unwrap_or_default();
+                continue;
+            }
+            b'"' => in_text = !in_text,
+            _ if !in_text && (rest.starts_with(b"NaN") || rest.starts_with(b"Infinity")) => return true,
+            _ => {}
+        }
+        rest = after;
+    }
+    false
 }
 
 fn decompressed(message: &Message) -> Result<Cow<'_, [u8]>, BodyError> {

@@ -7,47 +7,53 @@ use std::borrow::Cow;
 use rmpv::Value as Packed;
 use serde_json::{Map, Number, Value};
 
+use super::content::BodyError;
 use super::tagged::Tagged;
 
 /// How deep lists and maps may lie in each other, as in JSON.
 const MAX_DEPTH: usize = 128;
 
-/// One value that fills the bytes; `None` for anything else.
-pub(super) fn read(bytes: &[u8]) -> Option<Value> {
+/// One value that fills the bytes.
+pub(super) fn read(bytes: &[u8]) -> Result<Value, BodyError> {
     let mut rest = bytes;
-    let packed = rmpv::decode::read_value_with_max_depth(&mut rest, MAX_DEPTH).ok()?;
-    if rest.is_empty() { value(packed) } else { None }
+    let packed =
+        rmpv::decode::read_value_with_max_depth(&mut rest, MAX_DEPTH).map_err(|_| BodyError::Malformed)?;
+    if rest.is_empty() { value(packed) } else { Err(BodyError::Malformed) }
 }
 
-fn value(packed: Packed) -> Option<Value> {
-    Some(match packed {
+fn value(packed: Packed) -> Result<Value, BodyError> {
+    Ok(match packed {
         Packed::Nil => Value::Null,
         Packed::Boolean(value) => Value::Bool(value),
         Packed::Integer(number) => match (number.as_i64(), number.as_u64()) {
             (Some(number), _) => number.into(),
-            (None, number) => number?.into(),
+            (None, number) => number.ok_or(BodyError::Malformed)?.into(),
         },
-        Packed::F32(number) => Value::Number(Number::from_f64(number.into())?),
-        Packed::F64(number) => Value::Number(Number::from_f64(number)?),
-        Packed::String(text) => Value::String(text.into_str()?),
+        Packed::F32(number) => finite(number.into())?,
+        Packed::F64(number) => finite(number)?,
+        Packed::String(text) => Value::String(text.into_str().ok_or(BodyError::Malformed)?),
         Packed::Binary(bytes) => Tagged::Bytes(Cow::Owned(bytes)).to_value(),
-        Packed::Array(items) => Value::Array(items.into_iter().map(value).collect::<Option<_>>()?),
+        Packed::Array(items) => Value::Array(items.into_iter().map(value).collect::<Result<_, _>>()?),
         Packed::Map(pairs) => {
-            let pair = |(key, item)| Some((name(key)?, value(item)?));
-            Value::Object(pairs.into_iter().map(pair).collect::<Option<Map<_, _>>>()?)
+            let pair = |(key, item)| Ok((name(key)?, value(item)?));
+            Value::Object(pairs.into_iter().map(pair).collect::<Result<Map<_, _>, BodyError>>()?)
         }
         // Celery registers no extension types.
-        Packed::Ext(..) => return None,
+        Packed::Ext(..) => return Err(BodyError::Malformed),
     })
 }
 
+fn finite(number: f64) -> Result<Value, BodyError> {
+    Number::from_f64(number).map(Value::Number).ok_or(BodyError::NotFinite)
+}
+
 /// A key as the JSON of the same dict would have it.
-fn name(key: Packed) -> Option<String> {
-    Some(match value(key)? {
+fn name(key: Packed) -> Result<String, BodyError> {
+    Ok(match value(key)? {
         Value::String(text) => text,
         Value::Null => "null".into(),
         Value::Bool(value) => value.to_string(),
         Value::Number(number) => number.to_string(),
-        Value::Array(_) | Value::Object(_) => return None,
+        Value::Array(_) | Value::Object(_) => return Err(BodyError::Malformed),
     })
 }
