@@ -159,6 +159,26 @@ async fn each_step_of_a_chain_that_failed_is_answered_under_its_own_id() {
 }
 
 #[tokio::test]
+async fn what_takes_a_tasks_place_is_answered_to_who_called_the_task() {
+    let rig = Rig::answering("answers");
+    let chained = chain((add(1, 2), plus(3))).into_call().unwrap();
+    let turn = named("turn").kwarg("into", Value::from(chained));
+
+    rig.producer.enqueue(turn.option("task_id", "turn").option("reply_to", "answers")).await.unwrap();
+    let mut last = None;
+    let answered = eventually(SOON, async || {
+        let answer =
+            rig.memory.take("answers").map(|answer| serde_json::from_slice::<Value>(&answer.body).unwrap());
+        last = answer.filter(|answer| answer["task_id"] == "turn");
+        last.is_some()
+    });
+
+    assert!(answered.await);
+    assert_eq!(last.unwrap()["result"], json!(6));
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
 async fn a_chord_has_the_results_of_its_header_in_their_order() {
     let rig = Rig::start();
     let header = (add(1, 1), add(2, 2), chain((add(3, 3), plus(10))));

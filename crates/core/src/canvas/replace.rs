@@ -50,6 +50,8 @@ pub fn replace(
     if canvas.option("chord").is_some() {
         return Err(ReplaceError::InChord);
     }
+    // Whoever waits for the task's result waits where the task would have been answered to.
+    let dispatcher = &Dispatcher { reply_to: request.reply_to().or(dispatcher.reply_to), ..*dispatcher };
     let mut canvas = with_one_result(canvas)?;
     canvas.link_all(&embed.callbacks);
     canvas.link_all_errors(&embed.errbacks);
