@@ -33,6 +33,21 @@ fn positional_and_keyword_arguments_meet_in_the_fields() {
 }
 
 #[test]
+fn a_list_in_a_newtype_is_one_argument_however_long_it_is() {
+    #[derive(Debug, serde::Serialize, Deserialize, PartialEq)]
+    struct Totals(Vec<i64>);
+
+    for list in [vec![], vec![1], vec![1, 2]] {
+        let arguments = Arguments::of(&Totals(list.clone())).unwrap();
+        assert_eq!(arguments.args, [json!(list)]);
+        assert_eq!(arguments.decode(), Ok(Totals(list)));
+    }
+    // As it was sent before, and as a tuple still is.
+    assert_eq!(call(json!([1, 2]), json!({})).decode(), Ok(Totals(vec![1, 2])));
+    assert_eq!(Arguments::of(&(1, 2)).unwrap().args, [json!(1), json!(2)]);
+}
+
+#[test]
 fn a_call_that_does_not_fit_says_why_and_quotes_no_value() {
     let cases = [
         (json!([1, 2, 3]), json!({}), "takes 2 positional arguments but 3 were given"),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::content::{self, BodyError};
 use super::embed::Embed;
 use super::headers::JSON;
+use super::newtype::is_newtype;
 use super::repr::{MASKED_ARGS, MASKED_KWARGS, args_repr, kwargs_repr};
 use crate::broker::message::Message;
 
@@ -49,9 +50,11 @@ impl Arguments {
         Body::read(message).map(|body| body.arguments)
     }
 
-    /// The arguments that carry `payload`: a struct becomes keyword arguments, a tuple positional ones.
+    /// The arguments that carry `payload`: a struct becomes keyword arguments, a tuple positional ones. A list in a newtype
+    /// is one argument, whatever its length.
     pub fn of(payload: &impl Serialize) -> Result<Self, serde_json::Error> {
         Ok(match serde_json::to_value(payload)? {
+            list @ Value::Array(_) if is_newtype(payload) => Self { args: vec![list], ..Self::default() },
             Value::Object(kwargs) => Self { kwargs, ..Self::default() },
             Value::Array(args) => Self { args, ..Self::default() },
             Value::Null => Self::default(),

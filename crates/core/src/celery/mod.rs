@@ -18,6 +18,7 @@ pub(crate) mod fixtures;
 mod headers;
 mod legacy;
 mod msgpack;
+mod newtype;
 mod options;
 pub mod repr;
 mod request;
