@@ -114,12 +114,13 @@ impl<S: Send + Sync + 'static> Executor<S> {
         policy: RetryPolicy,
         expired: bool,
     ) -> Ran {
-        let Attempt { task, headers, held, entry, .. } = attempt;
+        let Attempt { task, headers, held, entry, extended, .. } = attempt;
         let message = mem::take(&mut held.message);
         let replays = u32::try_from(number(&message, REPLAYS_HEADER)).unwrap_or(0);
         let (id, queue, node) = (headers.id.clone(), Arc::clone(&held.queue), Arc::clone(&self.node));
         let mut context = Context::new(id, queue, message, node, attempt.at);
         (context.exchange, context.routing_key) = mem::take(&mut held.published_to);
+        context.tell_of_the_call(extended.clone());
         context.redelivered = held.redelivered;
         context.retries = headers.retries;
         context.max_retries = policy.retries();

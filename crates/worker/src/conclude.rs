@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use postrider_core::celery::{Arguments, Body, Call, Exception, TaskHeaders};
-use postrider_core::results::{Meta, State};
+use postrider_core::results::{Meta, ResultTree, State};
 use postrider_core::task::{Reason, Registered};
 use serde_json::Value;
 
@@ -132,17 +132,19 @@ impl<S: Send + Sync + 'static> Executor<S> {
 
     async fn retry(
         &self,
-        attempt: Box<Attempt<'_, S>>,
+        mut attempt: Box<Attempt<'_, S>>,
         delay: Duration,
         retries: u32,
         reason: &Reason,
         arguments: Option<&Arguments>,
     ) {
-        let Attempt { task, headers, .. } = &*attempt;
+        let (task, headers) = (attempt.task, attempt.headers);
         tracing::warn!(task.name = task.name(), task.id = %headers.id, retries, ?delay, %reason, "task will be retried");
         attempt.count("retried");
         let exception = self.raised(reason, task.name());
         if self.keeps_result(&attempt) {
+            // The next try is a child of this one, under the same id.
+            attempt.children.push(ResultTree::task(headers.id.as_str()));
             self.store(&attempt, Meta::retry(headers.id.as_str(), Some(&exception))).await;
         }
         let eta = later(self.clock.now(), delay);

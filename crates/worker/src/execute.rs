@@ -161,6 +161,9 @@ impl<S: Send + Sync + 'static> Executor<S> {
         let burial = Burial { headers: headers.as_ref(), queue, at: self.clock.now() };
         let reason =
             Reason::new(format!("broker:{why}"), "the broker gave it up, for example after 200 deliveries");
+        if let Some(headers) = &headers {
+            self.tell_undone(&held, headers, &reason).await;
+        }
         self.settler.bury(held, &burial, &reason).await;
     }
 

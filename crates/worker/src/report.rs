@@ -30,7 +30,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
     pub(crate) async fn store_started(&self, context: &Context, task: &Registered<S>) {
         if self.wants_result(task, context.message()) {
             let meta = Meta::started(context.id.as_str(), std::process::id(), &self.node.name);
-            self.keep(meta.within(context.message()), &context.message().properties).await;
+            self.keep(context.told(meta), &context.message().properties).await;
         }
     }
 

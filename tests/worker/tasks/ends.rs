@@ -2,13 +2,14 @@
 
 use postrider_core::{
     celery::Call,
-    results::State,
+    results::{ResultOptions, ResultTree, State},
     task::{Signature, Task as _},
 };
+use postrider_tests::servers::eventually;
 use postrider_worker::Options;
 use serde_json::json;
 
-use super::rig::{Add, AskAgain, Count, End, Flaky, Gate, Raise, named};
+use super::rig::{Add, AskAgain, Count, End, Flaky, Gate, Later, Progress, Raise, named};
 use super::{Rig, SOON};
 
 #[tokio::test]
@@ -84,6 +85,65 @@ async fn a_message_that_is_rejected_is_kept_or_goes_back_and_one_that_is_ignored
     let runs = rig.runs();
     assert!(rig_settled(&rig).await);
     assert_eq!((ignored.state().await.unwrap(), rig.runs()), (State::Started, runs.max(6)));
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn what_the_broker_gave_up_is_kept_and_its_caller_told() {
+    let rig = Rig::start();
+    let death = json!([{"queue": "t", "reason": "delivery_limit"}]);
+    let given_up = named("add").option("queue", "t.returned").option("headers", json!({"x-death": death}));
+
+    let end = rig.end(given_up.arg(1).arg(2)).await;
+
+    assert_eq!((end.state.clone(), end.exception().unwrap().kind), (State::Failure, "TaskError".into()));
+    let kept = eventually(SOON, async || {
+        rig.take_dead_letter().is_some_and(|letter| letter.reason == "broker:delivery_limit")
+    });
+    assert!(kept.await);
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_state_on_the_way_tells_of_the_call_as_the_last_one_does() {
+    let rig = Rig::keeping(ResultOptions { extended: true, track_started: true, ..ResultOptions::default() });
+
+    let call = rig.call(Progress { percent: 40 }).await;
+    rig.services.begun.notified().await;
+    let on_the_way = call.meta().await.unwrap().unwrap();
+    rig.services.go.notify_one();
+    let end = call.wait(SOON).await.unwrap();
+
+    assert_eq!((on_the_way.state.as_str(), on_the_way.result), ("PROGRESS", json!(40)));
+    assert_eq!(on_the_way.extended.as_ref().unwrap().name, "progress");
+    assert_eq!(on_the_way.extended, end.extended);
+    let gate = rig.call(Gate {}).await;
+    rig.services.begun.notified().await;
+    assert_eq!(gate.meta().await.unwrap().unwrap().extended.unwrap().name, "gate");
+    rig.services.go.notify_one();
+    gate.wait(SOON).await.unwrap();
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_retry_without_a_reason_names_no_exception_and_the_next_try_as_its_child() {
+    // Without STARTED, which the second try would store over it.
+    let rig = Rig::keeping(ResultOptions::default());
+
+    let call = rig.call(Later {}).await;
+    let mut retry = None;
+    let seen = eventually(SOON, async || {
+        retry = call.meta().await.unwrap();
+        retry.is_some()
+    });
+
+    assert!(seen.await);
+    let retry = retry.unwrap();
+    assert_eq!((retry.state, retry.result), (State::Retry, json!(null)));
+    assert_eq!(retry.children, Some(vec![ResultTree::task(call.id())]));
+    assert!(retry.traceback.unwrap().ends_with("celery.exceptions.Retry: Retry in 0s\n"));
+    rig.services.go.notify_one();
+    assert_eq!(call.wait(SOON).await.unwrap().state, State::Success);
     assert!(rig.stop().await);
 }
 

@@ -9,7 +9,11 @@ use std::{
 };
 
 use postrider_core::{
-    broker::{Broker, MemoryBroker, message::Message, topology::DEAD},
+    broker::{
+        Broker, MemoryBroker,
+        message::Message,
+        topology::{DEAD, returned},
+    },
     canvas::Step,
     celery::{Call, Exception},
     clock::Clock,
@@ -62,6 +66,12 @@ impl Rig {
         Self::storing(stored, |_, _| results, change)
     }
 
+    /// A worker whose results are kept so.
+    pub(crate) fn keeping(stored: ResultOptions) -> Self {
+        let results = Results::Memory(MemoryResults::new(stored.clone(), Clock::System));
+        Self::storing(stored, |_, _| results, |options| options)
+    }
+
     /// A worker that answers to the queue that a call names, as Celery's `rpc://` does.
     pub(crate) fn answering(queue: &str) -> Self {
         let stored = ResultOptions::default();
@@ -95,7 +105,7 @@ impl Rig {
     ) -> Self {
         let options = Options {
             name: "w1@test".into(),
-            queues: vec![WorkQueue { name: QUEUE.into(), owned: true, returns: false }],
+            queues: vec![WorkQueue { name: QUEUE.into(), owned: true, returns: true }],
             concurrency: 16,
             threads: 2,
             drain_timeout: Duration::from_secs(5),
@@ -105,6 +115,7 @@ impl Rig {
         let shutdown = Shutdown::new();
         let memory = MemoryBroker::new(&shutdown);
         memory.declare(QUEUE, None);
+        memory.declare(&returned(QUEUE), None);
         memory.declare(DEAD, None);
         let broker = Broker::Memory(memory.clone());
         let results = results(&broker, &shutdown);
@@ -182,6 +193,8 @@ fn registry() -> Registry<Services> {
         .register::<Raise>()
         .register::<Flaky>()
         .register::<AskAgain>()
+        .register::<Progress>()
+        .register::<Later>()
         .register::<End>()
         .register::<Parent>()
         .register::<Delegate>()
@@ -224,6 +237,14 @@ task!(
 task!(
     /// Asks to be tried again, for ever.
     AskAgain("ask_again") { max_retries: u32 }
+);
+task!(
+    /// Says how far it has come, and waits until it may go on.
+    Progress("progress") { percent: u32 }
+);
+task!(
+    /// Asks to be tried again in a while, without a reason.
+    Later("later") {}
 );
 task!(End("end") { how: String });
 task!(Parent("parent") {});
@@ -293,6 +314,25 @@ impl Run<Services> for AskAgain {
     async fn run(self, services: &Services, _context: &Context) -> TaskResult {
         services.runs.fetch_add(1, Ordering::SeqCst);
         Err(Retry::after(Duration::ZERO).max_retries(self.max_retries).into())
+    }
+}
+
+impl Run<Services> for Progress {
+    async fn run(self, services: &Services, context: &Context) -> TaskResult {
+        context.update_state("PROGRESS", self.percent).await?;
+        services.begun.notify_one();
+        services.go.notified().await;
+        Ok(())
+    }
+}
+
+impl Run<Services> for Later {
+    async fn run(self, services: &Services, context: &Context) -> TaskResult {
+        if context.retries > 0 {
+            services.go.notified().await;
+            return Ok(());
+        }
+        Err(Retry::after(Duration::ZERO).into())
     }
 }
 

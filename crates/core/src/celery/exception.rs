@@ -83,6 +83,11 @@ impl Exception {
         Self::new("Retry", CELERY, vec![Value::String(text.into())])
     }
 
+    /// Whether it says that a task is tried again, and not why.
+    pub fn is_retry(&self) -> bool {
+        self.kind == "Retry" && self.module == CELERY
+    }
+
     /// A member of a chord failed, or its results cannot be put together.
     pub fn chord_error(text: impl Into<String>) -> Self {
         Self::new("ChordError", CELERY, vec![Value::String(text.into())])

@@ -68,10 +68,11 @@ impl Meta {
         Self { traceback, ..Self::of(id.into(), State::Failure, exception.to_value(), Some(now)) }
     }
 
-    /// A task that will be tried again, because of an exception or just so.
+    /// A task that will be tried again, because of an exception or just so: then the result is null, as in Celery.
     pub fn retry(id: impl Into<String>, exception: Option<&Exception>) -> Self {
         let traceback = exception.and_then(|exception| exception.traceback.clone());
-        let result = exception.map_or(Value::Null, Exception::to_value);
+        let because = exception.filter(|exception| !exception.is_retry());
+        let result = because.map_or(Value::Null, Exception::to_value);
         Self { traceback, ..Self::of(id.into(), State::Retry, result, None) }
     }
 

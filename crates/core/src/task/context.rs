@@ -13,7 +13,7 @@ use crate::broker::message::Message;
 use crate::canvas::Step;
 use crate::celery::{Body, Request};
 use crate::producer::{EnqueueError, Enqueueable, Enqueued, Parent, Producer};
-use crate::results::{Meta, ResultTree, Results, State};
+use crate::results::{Extended, Meta, ResultTree, Results};
 
 /// The call that is being run.
 pub struct Context {
@@ -41,6 +41,7 @@ pub struct Context {
     node: Arc<Node>,
     soft_limit: SoftLimit,
     children: Mutex<Vec<ResultTree>>,
+    extended: Option<Box<Extended>>,
 }
 
 /// The worker that runs tasks, as they see it.
@@ -72,6 +73,7 @@ impl Context {
             node,
             soft_limit: SoftLimit::default(),
             children: Mutex::default(),
+            extended: None,
         }
     }
 
@@ -124,6 +126,14 @@ impl Context {
         Handle::current().block_on(self.enqueue(call))
     }
 
+    /// [`Context::enqueue_whole`] for a task that blocks its thread.
+    ///
+    /// # Panics
+    /// On a thread of the async runtime.
+    pub fn enqueue_whole_blocking(&self, call: impl Enqueueable) -> Result<ResultTree, EnqueueError> {
+        Handle::current().block_on(self.enqueue_whole(call))
+    }
+
     /// Adds a member to the chord that this task is a member of: its body waits for the new one too, and gets its result.
     /// Celery's `self.add_to_chord(sig)`. `None` where this task is in no chord.
     pub async fn add_to_chord(&self, member: impl Step) -> Result<Option<String>, EnqueueError> {
@@ -143,8 +153,16 @@ impl Context {
     /// Celery's `self.update_state(state=…, meta=…)`.
     pub async fn update_state(&self, state: &str, meta: impl Serialize) -> Result<(), TaskError> {
         let result = serde_json::to_value(meta)?;
-        let meta = Meta { state: State::from(state), result, ..Meta::started(self.id.as_str(), 0, "") };
-        Ok(self.node.results.store(&meta.within(&self.message), &self.message.properties).await?)
+        let meta = self.told(Meta::custom(self.id.as_str(), state, result));
+        Ok(self.node.results.store(&meta, &self.message.properties).await?)
+    }
+
+    /// [`Context::update_state`] for a task that blocks its thread.
+    ///
+    /// # Panics
+    /// On a thread of the async runtime.
+    pub fn update_state_blocking(&self, state: &str, meta: impl Serialize) -> Result<(), TaskError> {
+        Handle::current().block_on(self.update_state(state, meta))
     }
 
     /// Ends this run so that a task, a call, a chain, a group or a chord takes the task's place: it has the id of this
@@ -180,6 +198,17 @@ impl Context {
     /// For the worker: the soft limit passes now. Whether the task goes on.
     pub fn pass_soft_limit(&self) -> bool {
         self.soft_limit.pass()
+    }
+
+    /// For the worker: what results tell of the call, where they tell more.
+    pub fn tell_of_the_call(&mut self, extended: Option<Box<Extended>>) {
+        self.extended = extended;
+    }
+
+    /// For the worker: a state of this run, with what its message says of it and what it has enqueued so far.
+    pub fn told(&self, meta: Meta) -> Meta {
+        let extended = self.extended.as_deref().cloned();
+        meta.within(&self.message).with_children(self.children()).with_extended(extended)
     }
 
     /// For the worker: what was enqueued so far.

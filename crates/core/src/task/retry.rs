@@ -102,7 +102,11 @@ impl Retry {
             Wait::Backoff => policy.delay(retries, drawn),
             Wait::For(delay) => delay,
         };
-        Ok((wait, self.reason.unwrap_or_else(|| Reason::new("retry", "the task asked to be tried again"))))
+        let unexplained = || {
+            let reason = Reason::new("retry", "the task asked to be tried again");
+            reason.with(Exception::retry(format!("Retry in {}s", wait.as_secs())))
+        };
+        Ok((wait, self.reason.unwrap_or_else(unexplained)))
     }
 }
 
