@@ -54,9 +54,11 @@ impl RetryPolicy {
     }
 
     /// Celery's `retry_backoff=seconds` and `retry_jitter=True`, its default: errors that are retried by themselves
-    /// wait the series, `self.retry()` without a countdown waits three minutes.
+    /// wait the series, `self.retry()` without a countdown waits three minutes. Zero is no backoff: [`Self::celery`].
     pub const fn celery_backoff(seconds: u32) -> Self {
-        let seconds = if seconds == 0 { 1 } else { seconds };
+        if seconds == 0 {
+            return Self::celery();
+        }
         Self::exponential(Duration::from_secs(seconds as u64)).jitter(true).default_delay(CELERY_DELAY)
     }
 
@@ -195,7 +197,7 @@ mod tests {
 
         assert_eq!(seconds(RetryPolicy::celery(), &[0, 1, 2]), [180, 180, 180]);
         assert_eq!(seconds(backoff, &[0, 1, 2, 3, 4]), [3, 6, 12, 24, 48]);
-        assert_eq!(seconds(RetryPolicy::celery_backoff(0), &[0, 1, 2]), [1, 2, 4]);
+        assert_eq!(seconds(RetryPolicy::celery_backoff(0), &[0, 1, 2]), [180, 180, 180]);
         assert_eq!(seconds(capped, &[0, 1]), [600, 600]);
         assert_eq!(backoff.delay(3, Some(1_000_000)).as_secs(), 24);
         // `self.retry()` of a task with a backoff: the backoff does not apply, nor does the jitter.

@@ -75,14 +75,18 @@ impl<S: Send + Sync + 'static> Registry<S> {
         .add_with::<Each<true>>(Decoder::Starmap(decoders))
     }
 
-    /// Changes the options of a task that is registered, for this worker.
+    /// Changes the options of a task that is registered, for this worker and for the calls that its tasks make by name.
     ///
     /// # Panics
     /// When it is not registered.
     #[must_use]
     pub fn configure<T: Task>(mut self, change: impl FnOnce(&mut TaskOptions)) -> Self {
         let task = self.tasks.get_mut(T::NAME);
-        change(&mut task.unwrap_or_else(|| panic!("the task {} is not registered", T::NAME)).options);
+        let task = task.unwrap_or_else(|| panic!("the task {} is not registered", T::NAME));
+        change(&mut task.options);
+        // Calls that name the task only are made by these.
+        task.calls.ignore_result = task.options.ignore_result;
+        task.calls.sensitive = task.options.sensitive;
         self
     }
 
@@ -163,5 +167,38 @@ impl<S: Send + Sync + 'static> Registered<S> {
             Decoder::Map(decoders) => arguments.decode::<Each<false>>()?.job(decoders),
             Decoder::Starmap(decoders) => arguments.decode::<Each<true>>()?.job(decoders),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::task::{Context, Run, TaskResult};
+
+    #[derive(Serialize, Deserialize)]
+    struct Plain;
+
+    impl Task for Plain {
+        const NAME: &'static str = "plain";
+    }
+
+    impl Run<()> for Plain {
+        async fn run(self, _services: &(), _context: &Context) -> TaskResult {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn options_that_are_changed_hold_for_calls_by_name_too() {
+        let registry = Registry::new().register::<Plain>().configure::<Plain>(|options| {
+            options.ignore_result = true;
+            options.sensitive = true;
+        });
+
+        let calls = registry.known()["plain"];
+
+        assert!(calls.ignore_result && calls.sensitive);
     }
 }
