@@ -80,10 +80,10 @@ impl SharedQueues {
             tokio::join!(self.remote.active_queues(PATIENCE), self.remote.registered(PATIENCE));
         match (queues, tasks) {
             (Ok(queues), Ok(tasks)) => {
-                for (node, queues) in queues {
+                for (node, queues) in queues.nodes {
                     nodes.entry(node).or_default().queues.extend(queues);
                 }
-                for (node, tasks) in tasks {
+                for (node, tasks) in tasks.nodes {
                     nodes.entry(node).or_default().tasks.extend(tasks);
                 }
             }

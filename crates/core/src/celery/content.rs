@@ -10,6 +10,7 @@ use flate2::read::{GzDecoder, ZlibDecoder};
 use serde::de::DeserializeOwned;
 
 use super::msgpack;
+use super::serializer::Serializer;
 use crate::broker::message::{Message, Value};
 
 /// Largest body that is decoded, after decompression. A task's arguments are far below it; more is a mistake or an attack.
@@ -48,14 +49,15 @@ pub(super) fn read<T: DeserializeOwned>(message: &Message) -> Result<T, BodyErro
     }
     let body = decompressed(message)?;
     let properties = &message.properties;
-    match properties.content_type.as_deref() {
-        // Messages written by hand leave it out; the body says what it is.
-        None | Some("application/json") => {}
-        Some("application/x-msgpack" | "application/msgpack") => {
+    // Messages written by hand leave it out; the body says what it is.
+    let content_type = properties.content_type.as_deref();
+    match Serializer::of(content_type) {
+        Some(Serializer::Json) => {}
+        Some(Serializer::Msgpack) => {
             let value = msgpack::read(&body)?;
             return serde_json::from_value(value).map_err(|_| BodyError::Malformed);
         }
-        Some(other) => return Err(BodyError::ContentType(clipped(other))),
+        None => return Err(BodyError::ContentType(clipped(content_type.unwrap_or_default()))),
     }
     let encoding = properties.content_encoding.as_deref();
     let known = ["utf-8", "utf8", "us-ascii", "ascii", "binary"];

@@ -1,6 +1,6 @@
 //! Remote control's messages: what a client broadcasts to all nodes, and what a node answers.
 //!
-//! A request without `reply_to` is a cast: nobody waits for an answer. Who it is for is decided by each node: see
+//! Celery writes them with its `task_serializer`; a node answers as it was asked. A request without `reply_to` is a cast: nobody waits for an answer. Who it is for is decided by each node: see
 //! [`Request::is_for`].
 
 pub(crate) mod matcher;
@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::event::transient;
 use crate::broker::message::{Message, Table, Value as Header};
+use super::content::{self, BodyError};
 use matcher::Matcher;
+use super::serializer::Serializer;
 
-/// Largest request that is read. A `hello` with 50,000 revoked ids is two megabytes.
-const MAX_BODY: usize = 8 * 1024 * 1024;
 /// How far the clocks of client and node may differ before a request counts as too old.
 const CLOCKS_DIFFER: f64 = 3.0;
 
@@ -40,6 +40,9 @@ pub struct Request {
     /// Where the replies go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<ReplyTo>,
+    /// What it is written with, and its replies.
+    #[serde(skip)]
+    pub serializer: Serializer,
 }
 
 /// Where a reply goes.
@@ -65,8 +68,8 @@ pub struct Reply {
 /// Why a request is not one for this node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// Not JSON, too large, or not a request.
-    #[error("it is not a request in JSON")]
+    /// It cannot be read, or is not a request.
+    #[error("it is no request in JSON or msgpack, so that remote control does not reach this worker")]
     Malformed,
     /// Its client has stopped waiting.
     #[error("it is too old")]
@@ -88,21 +91,21 @@ impl Request {
 
     /// Reads a request at `now`, in seconds since the Unix epoch.
     pub fn read(message: &Message, now: f64) -> Result<Self, RequestError> {
-        let content_type = message.properties.content_type.as_deref().unwrap_or("application/json");
-        if content_type != "application/json" || message.body.len() > MAX_BODY {
-            return Err(RequestError::Malformed);
-        }
+        let content_type = message.properties.content_type.as_deref();
+        let serializer = Serializer::of(content_type).ok_or(RequestError::Malformed)?;
         let expires = message.headers.get("expires").and_then(number).unwrap_or(0.0);
         if expires > 0.0 && now > expires + CLOCKS_DIFFER {
             return Err(RequestError::Expired);
         }
-        serde_json::from_slice(&message.body).map_err(|_| RequestError::Malformed)
+        let request: Self = content::read(message).map_err(|_| RequestError::Malformed)?;
+        Ok(Self { serializer, ..request })
     }
 
     /// The message that carries it; `expires` is in seconds since the Unix epoch, 0 for never.
     pub fn message(&self, clock: u64, expires: f64) -> Message {
         let headers = [("clock", clock_header(clock)), ("expires", Header::F64(expires))];
-        transient_json(headers, serde_json::to_vec(self).expect("texts and JSON values are JSON"))
+        let body = serde_json::to_value(self).expect("texts and JSON values are JSON");
+        transient_with(headers, self.serializer, &body)
     }
 
     /// Whether a node is meant: by name, else by pattern, else because everybody is.
@@ -120,19 +123,19 @@ impl Request {
     pub fn reply(&self, node: &str, value: &Value, clock: u64) -> Message {
         let ticket = self.ticket.as_deref().map_or(Header::Void, Header::from);
         let body = json!({ node: value });
-        transient_json([("ticket", ticket), ("clock", clock_header(clock))], body.to_string().into_bytes())
+        transient_with([("ticket", ticket), ("clock", clock_header(clock))], self.serializer, &body)
     }
 }
 
 impl Reply {
     /// Reads the answers of a message, if they belong to that ticket. A message holds one answer, by custom.
-    pub fn read(message: &Message, ticket: &str) -> Vec<Self> {
+    pub fn read(message: &Message, ticket: &str) -> Result<Vec<Self>, BodyError> {
         if message.header("ticket").is_some_and(|other| other != ticket) {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let clock = logical_clock(message).unwrap_or(0);
-        let replies: Map<String, Value> = serde_json::from_slice(&message.body).unwrap_or_default();
-        replies.into_iter().map(|(node, value)| Self { node, value, clock }).collect()
+        let replies: Map<String, Value> = content::read(message)?;
+        Ok(replies.into_iter().map(|(node, value)| Self { node, value, clock }).collect())
     }
 }
 
@@ -155,9 +158,13 @@ fn number(value: &Header) -> Option<f64> {
     }
 }
 
-fn transient_json<const N: usize>(headers: [(&str, Header); N], body: Vec<u8>) -> Message {
+fn transient_with<const N: usize>(
+    headers: [(&str, Header); N],
+    serializer: Serializer,
+    body: &Value,
+) -> Message {
     let headers: Table = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Message { properties: transient(), headers, body: body.into() }
+    Message { properties: transient(serializer), headers, body: serializer.write(body).into() }
 }
 
 fn null_as_default<'de, D: serde::Deserializer<'de>>(arguments: D) -> Result<Map<String, Value>, D::Error> {
@@ -170,12 +177,13 @@ mod tests {
 
     const NOW: f64 = 1_795_294_767.0;
 
+    use crate::broker::message::Properties;
     fn captured() -> Value {
         serde_json::from_str(include_str!("../../../../tests/fixtures/celery/pidbox-ping.json")).unwrap()
     }
 
     fn message(body: &Value, expires: Header) -> Message {
-        transient_json([("clock", Header::I32(1)), ("expires", expires)], body.to_string().into_bytes())
+        transient_with([("clock", Header::I32(1)), ("expires", expires)], Serializer::Json, body)
     }
 
     #[test]
@@ -192,9 +200,31 @@ mod tests {
         assert_eq!(serde_json::from_slice::<Value>(&reply.body).unwrap(), theirs["body_json"]);
         assert_eq!(reply.header("ticket"), theirs["headers"]["ticket"].as_str());
         assert_eq!(reply.headers["clock"], Header::I32(5));
-        let read = Reply::read(&reply, theirs["headers"]["ticket"].as_str().unwrap());
+        let read = Reply::read(&reply, theirs["headers"]["ticket"].as_str().unwrap()).unwrap();
         assert_eq!(read, [Reply { node: "worker1@host".into(), value: json!({"ok": "pong"}), clock: 5 }]);
-        assert_eq!(Reply::read(&reply, "another"), []);
+        assert_eq!(Reply::read(&reply, "another"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_request_in_msgpack_is_answered_in_msgpack() {
+        let asked = Request { serializer: Serializer::Msgpack, ..Request::new("ping", Map::new()) };
+
+        let request = Request::read(&asked.message(1, 0.0), NOW).unwrap();
+        let reply = request.reply("worker1@host", &json!({"ok": "pong"}), 5);
+
+        assert_eq!(request, asked);
+        let properties = &reply.properties;
+        assert_eq!(properties.content_type.as_deref(), Some("application/x-msgpack"));
+        assert_eq!(properties.content_encoding.as_deref(), Some("binary"));
+        assert_eq!(Reply::read(&reply, "").unwrap()[0].value, json!({"ok": "pong"}));
+        let pickled = Properties {
+            content_type: Some("application/x-python-serialize".into()),
+            ..transient(Serializer::Json)
+        };
+        assert!(
+            Reply::read(&Message { properties: pickled, ..reply }, "").is_err(),
+            "it is there, whatever it says"
+        );
     }
 
     #[test]

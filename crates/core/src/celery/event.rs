@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
+use super::serializer::Serializer as BodySerializer;
 use crate::broker::message::{Message, Properties, Table};
 
 /// The routing key of a batch of task events.
@@ -120,17 +121,18 @@ pub fn batch(speaker: &Speaker, events: &[String]) -> Message {
 
 fn message(speaker: &Speaker, body: String) -> Message {
     Message {
-        properties: transient(),
+        properties: transient(BodySerializer::Json),
         headers: Table::from([("hostname".into(), speaker.hostname.as_str().into())]),
         body: body.into(),
     }
 }
 
 /// The properties of a message that need not survive a restart of the broker.
-pub(super) fn transient() -> Properties {
+pub(super) fn transient(serializer: BodySerializer) -> Properties {
+    let (content_type, content_encoding) = serializer.content();
     Properties {
-        content_type: Some("application/json".into()),
-        content_encoding: Some("utf-8".into()),
+        content_type: Some(content_type.into()),
+        content_encoding: Some(content_encoding.into()),
         delivery_mode: Some(1),
         priority: Some(0),
         ..Properties::default()
@@ -184,7 +186,7 @@ mod tests {
         let message = single(&speaker(), ours);
         assert_eq!(message.headers["hostname"].as_str(), Some("worker1@host"));
         assert_eq!(
-            serde_json::to_value(transient()).unwrap()["delivery_mode"],
+            serde_json::to_value(transient(BodySerializer::Json)).unwrap()["delivery_mode"],
             captured["properties"]["delivery_mode"]
         );
         assert_eq!(Event::routing_key("worker-heartbeat"), captured["routing_key"].as_str().unwrap());

@@ -22,6 +22,7 @@ mod newtype;
 mod options;
 pub mod repr;
 mod request;
+mod serializer;
 mod tagged;
 
 pub use arguments::ArgumentsError;
@@ -35,4 +36,5 @@ pub use headers::{HeaderError, TaskHeaders, format_instant};
 pub use legacy::modern;
 pub use options::{Expires, Options};
 pub use request::Request;
+pub use serializer::Serializer;
 pub use tagged::Tagged;

@@ -1,4 +1,4 @@
-//! Msgpack, which Celery writes with `task_serializer = 'msgpack'`, read into JSON values.
+//! Msgpack, which Celery writes with `task_serializer = 'msgpack'`, read into JSON values and written from them.
 //!
 //! Bytes become kombu's tagged form, so that a task reads them as it reads those of a JSON body.
 
@@ -19,6 +19,30 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value, BodyError> {
     let packed =
         rmpv::decode::read_value_with_max_depth(&mut rest, MAX_DEPTH).map_err(|_| BodyError::Malformed)?;
     if rest.is_empty() { value(packed) } else { Err(BodyError::Malformed) }
+}
+
+/// A value's bytes.
+pub(super) fn write(value: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    rmpv::encode::write_value(&mut bytes, &packed(value)).expect("a list of bytes takes all");
+    bytes
+}
+
+fn packed(value: &Value) -> Packed {
+    match value {
+        Value::Null => Packed::Nil,
+        Value::Bool(value) => (*value).into(),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => number.into(),
+            (None, Some(number)) => number.into(),
+            (None, None) => number.as_f64().map_or(Packed::Nil, Packed::from),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => Packed::Array(items.iter().map(packed).collect()),
+        Value::Object(map) => {
+            Packed::Map(map.iter().map(|(key, item)| (key.as_str().into(), packed(item))).collect())
+        }
+    }
 }
 
 fn value(packed: Packed) -> Result<Value, BodyError> {
@@ -56,4 +80,18 @@ fn name(key: Packed) -> Result<String, BodyError> {
         Value::Number(number) => number.to_string(),
         Value::Array(_) | Value::Object(_) => return Err(BodyError::Malformed),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let value = json!({"a": [null, true, -1, u64::MAX, 1.5, "text", {}], "": []});
+
+        assert_eq!(read(&write(&value)).unwrap(), value);
+    }
 }

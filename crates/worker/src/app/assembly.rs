@@ -20,7 +20,10 @@ use crate::sources::Sources;
 impl<S: Send + Sync + 'static> Worker<S> {
     pub(super) fn intake(&self, sources: &Sources, shutdown: &Shutdown) -> Intake {
         let Options { name, queues, concurrency, control, clock, .. } = &self.options;
-        let remote = || Remote::new(self.broker.clone(), control.namespace.clone(), clock.clone());
+        let remote = || {
+            Remote::new(self.broker.clone(), control.namespace.clone(), clock.clone())
+                .with_serializer(control.serializer)
+        };
         let worker = intake::Worker {
             broker: &self.broker,
             name,

@@ -61,7 +61,8 @@ impl Asking {
         let shutdown = Shutdown::new();
         // Nothing is declared here: the request goes over a connection of its own.
         let broker = Broker::Amqp(AmqpBroker::start(settings.amqp()?, Topology::default(), &shutdown));
-        let remote = Remote::new(broker.clone(), settings.control.namespace(), Clock::System);
+        let remote = Remote::new(broker.clone(), settings.control.namespace(), Clock::System)
+            .with_serializer(settings.control.serializer());
         let answered = command.run(&remote, patience, self.json).await.map_err(anyhow::Error::from)?;
         broker.close();
         if answered.nodes == 0 {

@@ -170,8 +170,9 @@ impl Desk {
             replies: Some(replies),
         };
         let replies = self.broker.ask(inquiry).await.unwrap();
-        let mut read =
-            replies.iter().flat_map(|message| Reply::read(message, request.ticket.as_deref().unwrap()));
+        let mut read = replies
+            .iter()
+            .flat_map(|message| Reply::read(message, request.ticket.as_deref().unwrap()).unwrap());
         let reply = read.next()?;
         assert_eq!(reply.node, NODE);
         Some(reply.value)

@@ -139,7 +139,8 @@ impl Prepared {
         };
         let mingling = self.options.mingle.then(|| mingle::Mingling {
             node: self.node,
-            remote: Remote::new(broker.clone(), namespace.clone(), clock),
+            remote: Remote::new(broker.clone(), namespace.clone(), clock)
+                .with_serializer(self.options.serializer),
             revoked,
             lamport: self.lamport,
         });

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use postrider_core::broker::Namespace;
+use postrider_core::celery::Serializer;
 
 /// How a worker takes part in remote control and events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct ControlOptions {
     pub enabled: bool,
     /// The exchanges, which the Python app calls `control_exchange` and `event_exchange`.
     pub namespace: Namespace,
+    /// What it writes its own requests with: one that the Python app has in `accept_content`. It reads and answers all.
+    pub serializer: Serializer,
     /// Says what its tasks do from the start, Celery's `-E`; else from when a client asks for it.
     pub task_events: bool,
     /// The time between two heartbeats, Celery's `--heartbeat-interval`; `None` is its `--without-heartbeat`: tools do
@@ -31,6 +34,7 @@ impl Default for ControlOptions {
         Self {
             enabled: true,
             namespace: Namespace::default(),
+            serializer: Serializer::default(),
             task_events: false,
             heartbeat: Some(Duration::from_secs(2)),
             gossip: true,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use postrider_core::broker::Namespace;
+use postrider_core::celery::Serializer;
 use postrider_core::config::duration_text;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ pub struct ControlSection {
     enabled: bool,
     exchange: String,
     event_exchange: String,
+    serializer: Serializer,
     task_events: bool,
     #[serde(with = "duration_text")]
     heartbeat: Duration,
@@ -28,6 +30,11 @@ impl ControlSection {
     /// The exchanges.
     pub fn namespace(&self) -> Namespace {
         Namespace { control: self.exchange.clone(), events: self.event_exchange.clone() }
+    }
+
+    /// What requests are written with.
+    pub fn serializer(&self) -> Serializer {
+        self.serializer
     }
 
     pub(super) fn exchange(&self) -> &str {
@@ -42,6 +49,7 @@ impl ControlSection {
         ControlOptions {
             enabled: self.enabled,
             namespace: self.namespace(),
+            serializer: self.serializer,
             task_events: self.task_events,
             heartbeat: (!self.heartbeat.is_zero()).then_some(self.heartbeat),
             gossip: self.gossip,
