@@ -5,14 +5,16 @@
 
 pub(crate) mod matcher;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::event::transient;
-use crate::broker::message::{Message, Table, Value as Header};
 use super::content::{self, BodyError};
-use matcher::Matcher;
+use super::event::transient;
 use super::serializer::Serializer;
+use crate::broker::message::{Message, Table, Value as Header};
+use matcher::Matcher;
 
 /// How far the clocks of client and node may differ before a request counts as too old.
 const CLOCKS_DIFFER: f64 = 3.0;
@@ -71,9 +73,9 @@ pub enum RequestError {
     /// It cannot be read, or is not a request.
     #[error("it is no request in JSON or msgpack, so that remote control does not reach this worker")]
     Malformed,
-    /// Its client has stopped waiting.
-    #[error("it is too old")]
-    Expired,
+    /// Its client has stopped waiting, these seconds ago by this machine's clock.
+    #[error("its client stopped waiting {0} s ago, unless the clock of one of the two machines is wrong")]
+    Expired(u64),
 }
 
 impl Request {
@@ -95,7 +97,8 @@ impl Request {
         let serializer = Serializer::of(content_type).ok_or(RequestError::Malformed)?;
         let expires = message.headers.get("expires").and_then(number).unwrap_or(0.0);
         if expires > 0.0 && now > expires + CLOCKS_DIFFER {
-            return Err(RequestError::Expired);
+            let late = Duration::try_from_secs_f64(now - expires).unwrap_or(Duration::MAX);
+            return Err(RequestError::Expired(late.as_secs()));
         }
         let request: Self = content::read(message).map_err(|_| RequestError::Malformed)?;
         Ok(Self { serializer, ..request })
@@ -174,10 +177,10 @@ fn null_as_default<'de, D: serde::Deserializer<'de>>(arguments: D) -> Result<Map
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::message::Properties;
 
     const NOW: f64 = 1_795_294_767.0;
 
-    use crate::broker::message::Properties;
     fn captured() -> Value {
         serde_json::from_str(include_str!("../../../../tests/fixtures/celery/pidbox-ping.json")).unwrap()
     }
@@ -240,6 +243,8 @@ mod tests {
         ] {
             assert_eq!(Request::read(&message(&body, expires.clone()), NOW).is_ok(), read, "{expires:?}");
         }
+        let late = message(&body, Header::F64(NOW - 3_600.5));
+        assert_eq!(Request::read(&late, NOW), Err(RequestError::Expired(3_600)));
         let mut pickled = message(&body, Header::Void);
         pickled.properties.content_type = Some("application/x-python-serialize".into());
         assert_eq!(Request::read(&pickled, NOW), Err(RequestError::Malformed));

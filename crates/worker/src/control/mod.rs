@@ -32,7 +32,7 @@ mod fixtures;
 use std::sync::Arc;
 
 use postrider_core::broker::{Broker, Heard, Mailbox, MailboxConfig, Namespace};
-use postrider_core::celery::control::{Request, RequestError, logical_clock};
+use postrider_core::celery::control::{Request, logical_clock};
 use postrider_core::clock::Clock;
 use postrider_core::remote::Remote;
 use postrider_core::shutdown::Shutdown;
@@ -220,8 +220,7 @@ impl Attendant {
         let now = panel.observer.clock.now_ms() as f64 / 1000.0;
         let request = match Request::read(message, now) {
             Ok(request) => request,
-            Err(error @ RequestError::Malformed) => return tracing::warn!(%error, "a request is dropped"),
-            Err(error @ RequestError::Expired) => return tracing::debug!(%error, "a request is dropped"),
+            Err(error) => return tracing::warn!(%error, "a request of remote control is dropped"),
         };
         panel.lamport.adjust(logical_clock(message).unwrap_or(0));
         if !request.is_for(&panel.node) {
