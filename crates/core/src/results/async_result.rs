@@ -9,9 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{GroupResult, Meta, ResultError, ResultTree, Results, State, WaitError};
-use crate::broker::{Broker, Inquiry, InquiryError, Namespace};
+use crate::broker::InquiryError;
 use crate::celery::Arguments;
 use crate::celery::control::Request;
+use crate::remote::Remote;
 
 /// The result of a task, or of all members of a group together, now or later.
 #[derive(Debug, Clone)]
@@ -115,9 +116,9 @@ impl AsyncResult {
         Ok(())
     }
 
-    /// Asks all workers not to run the task, or any member of the group, and with `terminate` to end it where it runs. They are not waited for; a
-    /// worker of ours and one of Python's does as it is asked.
-    pub async fn revoke(&self, broker: &Broker, terminate: bool) -> Result<(), InquiryError> {
+    /// Asks all workers not to run the task, or any member of the group, and with `terminate` to end it where it runs.
+    /// They are not waited for; a worker of ours and one of Python's does as it is asked.
+    pub async fn revoke(&self, remote: &Remote, terminate: bool) -> Result<(), InquiryError> {
         let ids = match self.tree.members {
             None => Value::from(self.id()),
             Some(_) => self.tree.tasks().into(),
@@ -127,9 +128,7 @@ impl AsyncResult {
             ("terminate".to_owned(), terminate.into()),
             ("signal".to_owned(), Value::Null),
         ];
-        let request = Request::new("revoke", arguments.into_iter().collect()).message(0, 0.0);
-        broker.ask(Inquiry { namespace: Namespace::default(), request, replies: None }).await?;
-        Ok(())
+        remote.cast(&Request::new("revoke", arguments.into_iter().collect())).await
     }
 }
 
@@ -148,7 +147,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::broker::{Heard, MailboxConfig, MemoryBroker};
+    use crate::broker::{Broker, Heard, MailboxConfig, MemoryBroker, Namespace};
+    use crate::clock::Clock;
     use crate::shutdown::Shutdown;
 
     #[tokio::test]
@@ -156,10 +156,11 @@ mod tests {
         let shutdown = Shutdown::new();
         let broker = Broker::Memory(MemoryBroker::new(&shutdown));
         let (namespace, node) = (Namespace::default(), "w1@host".to_owned());
+        let remote = Remote::new(broker.clone(), namespace.clone(), Clock::System);
         let mut mailbox = broker.mailbox(MailboxConfig { node, namespace, elections: false }, &shutdown);
         assert!(matches!(mailbox.next().await, Some(Heard::Connected)));
 
-        Results::None.of("a").revoke(&broker, true).await.unwrap();
+        Results::None.of("a").revoke(&remote, true).await.unwrap();
 
         let Some(Heard::Request(message)) = mailbox.next().await else { panic!() };
         let request = Request::read(&message, 0.0).unwrap();
