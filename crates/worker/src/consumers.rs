@@ -6,6 +6,7 @@ use postrider_core::broker::topology::{Bound, ExchangeKind, QueueSpec, Topology,
 use postrider_core::broker::{Broker, Consumers, Delivery, Subscription, TopologyError};
 
 use crate::options::WorkQueue;
+use crate::shared_queue::SharedQueues;
 use crate::sources::Sources;
 
 /// The queues of a worker. Cheap to clone.
@@ -14,6 +15,8 @@ pub(crate) struct WorkQueues {
     broker: Broker,
     consumers: Consumers,
     sources: Sources,
+    /// Those of other programs, where their other workers matter.
+    shared: Option<SharedQueues>,
     known: Arc<[QueueSpec]>,
 }
 
@@ -58,8 +61,14 @@ impl AddQueue {
 
 impl WorkQueues {
     /// `known` describes queues that may be asked for by their name alone.
-    pub(crate) fn new(broker: Broker, consumers: Consumers, sources: Sources, known: Vec<QueueSpec>) -> Self {
-        Self { broker, consumers, sources, known: known.into() }
+    pub(crate) fn new(
+        broker: Broker,
+        consumers: Consumers,
+        sources: Sources,
+        shared: Option<SharedQueues>,
+        known: Vec<QueueSpec>,
+    ) -> Self {
+        Self { broker, consumers, sources, shared, known: known.into() }
     }
 
     /// Takes tasks from one more queue, which is created where it is missing. One that is consumed from already stays as
@@ -76,8 +85,12 @@ impl WorkQueues {
             self.known.iter().find(|known| known.name == *name).cloned().unwrap_or_else(|| asked.spec());
         self.broker.extend(Topology::default().queue(&spec)).await?;
         self.sources.add(WorkQueue { name: name.clone(), owned: spec.owned, returns: spec.returns() });
+        let shared = self.shared.as_ref().filter(|_| !spec.owned);
         for queue in spec.sources() {
-            self.consumers.add(Subscription { queue, prefetch, withheld: false }).await;
+            self.consumers.add(Subscription { queue, prefetch, withheld: shared.is_some() }).await;
+        }
+        if let Some(shared) = shared {
+            shared.add(name);
         }
         tracing::info!(queue.name = %name, "consuming from one more queue");
         Ok(())
@@ -85,6 +98,9 @@ impl WorkQueues {
 
     /// Takes no more tasks from a queue. `false` when it took none.
     pub(crate) async fn cancel(&self, queue: &str) -> bool {
+        if let Some(shared) = &self.shared {
+            shared.remove(queue);
+        }
         let cancelled = self.consumers.cancel(queue).await;
         if cancelled {
             tracing::info!(queue.name = %queue, "consuming from a queue has ended");

@@ -15,7 +15,7 @@ use crate::autoscale::Autoscale;
 use crate::capacity::{Capacity, Prefetch};
 use crate::consumers::WorkQueues;
 use crate::pool::Pool;
-use crate::shared_queue::SharedQueues;
+use crate::shared_queue::{SharedQueues, Watch};
 use crate::sources::Sources;
 
 /// Of the broker's consumer timeout, the part that a message may wait in this process for its place. What waits longer
@@ -37,6 +37,8 @@ pub struct IntakeOptions {
     pub consumer_timeout: Duration,
     /// Whether another program's queue is left alone while one of its workers has tasks that are not registered here.
     pub refuse_shared: bool,
+    /// How often the other workers are asked what they serve and have.
+    pub neighbours_every: Duration,
 }
 
 impl Default for IntakeOptions {
@@ -47,6 +49,7 @@ impl Default for IntakeOptions {
             known: Vec::new(),
             consumer_timeout: Duration::from_mins(30),
             refuse_shared: true,
+            neighbours_every: Duration::from_mins(1),
         }
     }
 }
@@ -76,15 +79,16 @@ pub(crate) struct Worker<'a> {
 impl Intake {
     /// Begins to consume.
     pub(crate) fn start(worker: Worker<'_>, options: IntakeOptions, shutdown: &Shutdown) -> Self {
-        let IntakeOptions { prefetch, autoscale, known, consumer_timeout, refuse_shared } = options;
-        let Worker { broker, queues, sources, .. } = &worker;
+        let IntakeOptions { prefetch, autoscale, known, consumer_timeout, refuse_shared, neighbours_every } =
+            options;
+        let Worker { broker, name, tasks, queues, sources, remote, concurrency } = worker;
         let (places, most) = match autoscale {
             Some(Autoscale { max, min }) => (min.max(1), max),
-            None => (worker.concurrency, worker.concurrency),
+            None => (concurrency, concurrency),
         };
         let foreign: Vec<String> =
             queues.iter().filter(|queue| !queue.owned).map(|queue| queue.name.clone()).collect();
-        let remote = worker.remote.clone().filter(|_| refuse_shared);
+        let remote = remote.filter(|_| refuse_shared);
         let subscribe = |queue: String| Subscription {
             withheld: remote.is_some() && foreign.contains(&queue),
             prefetch: prefetch.of(most),
@@ -103,17 +107,20 @@ impl Intake {
         });
         let capacity = Capacity::new(Arc::clone(&pool), consumers.clone(), prefetch, autoscale);
         shutdown.spawn(capacity.clone().keep_scaling(shutdown.soft().clone()));
-        let work = WorkQueues::new((*broker).clone(), consumers.clone(), (*sources).clone(), known);
-        if let Some(remote) = remote {
-            let shared = SharedQueues {
+        let shared = remote.map(|remote| {
+            let shared = SharedQueues::new(foreign);
+            let watch = Watch {
                 remote,
-                name: worker.name.to_owned(),
-                tasks: worker.tasks.into_iter().collect(),
-                queues: foreign,
-                consumers,
+                name: name.to_owned(),
+                tasks: tasks.into_iter().collect(),
+                queues: shared.clone(),
+                consumers: consumers.clone(),
+                every: neighbours_every,
             };
-            shutdown.spawn(shared.watch(shutdown.clone()));
-        }
+            shutdown.spawn(watch.watch(shutdown.clone()));
+            shared
+        });
+        let work = WorkQueues::new(broker.clone(), consumers, sources.clone(), shared, known);
         Self { consumer, pool, capacity, queues: work }
     }
 

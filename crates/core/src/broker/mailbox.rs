@@ -118,8 +118,11 @@ pub struct Address {
 
 /// Why a request could not be broadcast.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the request was not sent: {0}")]
-pub struct InquiryError(pub(super) String);
+#[error("the request was not sent: {text}")]
+pub struct InquiryError {
+    pub(super) text: String,
+    pub(super) refused: bool,
+}
 
 impl Default for Namespace {
     fn default() -> Self {
@@ -146,6 +149,13 @@ impl Namespace {
     /// The queue of a client that waits for replies to that key.
     pub(super) fn reply_queue(&self, key: &str) -> String {
         format!("{key}.{}", self.reply())
+    }
+}
+
+impl InquiryError {
+    /// Whether the broker refuses it to this user, so that it will be the same the next time.
+    pub fn is_refused(&self) -> bool {
+        self.refused
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::ShortString;
 use lapin::uri::AMQPUri;
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Connection, ConnectionProperties, ErrorKind};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::TopologyError;
@@ -48,6 +49,27 @@ pub(super) enum LinkError {
     Uri,
     #[error("a message was not confirmed in time")]
     Unconfirmed,
+}
+
+impl LinkError {
+    /// Whether the broker refuses it to this user (403).
+    pub(super) fn is_refused(&self) -> bool {
+        self.soft() == Some(&AMQPSoftError::ACCESSREFUSED)
+    }
+
+    /// Whether another connection has it for itself (405).
+    pub(super) fn is_locked(&self) -> bool {
+        self.soft() == Some(&AMQPSoftError::RESOURCELOCKED)
+    }
+
+    fn soft(&self) -> Option<&AMQPSoftError> {
+        let Self::Broker(error) = self else { return None };
+        let ErrorKind::ProtocolError(error) = error.kind() else { return None };
+        match error.kind() {
+            AMQPErrorKind::Soft(soft) => Some(soft),
+            AMQPErrorKind::Hard(_) => None,
+        }
+    }
 }
 
 impl From<&LinkError> for TopologyError {

@@ -14,7 +14,7 @@ use super::convert;
 
 /// Broadcasts the request and collects its replies.
 pub(super) async fn ask(config: &AmqpConfig, inquiry: Inquiry) -> Result<Vec<Message>, InquiryError> {
-    let told = |error: LinkError| InquiryError(error.to_string());
+    let told = |error: LinkError| InquiryError { text: error.to_string(), refused: error.is_refused() };
     let connection = config.connect_framed("inquiry", CONTROL_FRAME_MAX).await.map_err(told)?;
     let asked = broadcast(config, &connection, inquiry).await.map_err(told);
     close(&connection, config.connect_timeout).await;

@@ -14,9 +14,8 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Connection, Consumer, ErrorKind};
+use lapin::{Connection, Consumer};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -65,7 +64,7 @@ impl supervisor::Session for Session {
         let ended = self.attend(held).await;
         self.live.store(false, Ordering::SeqCst);
         match ended {
-            Err(LinkError::Broker(error)) if soft(&error) == Some(AMQPSoftError::ACCESSREFUSED) => {
+            Err(error) if error.is_refused() => {
                 tracing::warn!(
                     %error,
                     "remote control and events are off: this broker user may not declare their exchanges and queues"
@@ -124,7 +123,7 @@ impl Session {
         loop {
             let arguments = [("x-expires", 10_000), ("x-message-ttl", 300_000)];
             match self.consume(connection, &queue, &namespace.pidbox(), "", arguments).await {
-                Err(LinkError::Broker(error)) if soft(&error) == Some(AMQPSoftError::RESOURCELOCKED) => {
+                Err(error) if error.is_locked() => {
                     if !std::mem::replace(&mut warned, true) {
                         tracing::warn!(
                             worker.name = %self.mailbox.node,
@@ -185,13 +184,5 @@ impl Session {
 
     fn ended(&self) -> LinkError {
         LinkError::Ended(self.mailbox.namespace.node_queue(&self.mailbox.node))
-    }
-}
-
-fn soft(error: &lapin::Error) -> Option<AMQPSoftError> {
-    let ErrorKind::ProtocolError(error) = error.kind() else { return None };
-    match error.kind() {
-        AMQPErrorKind::Soft(soft) => Some(soft.clone()),
-        AMQPErrorKind::Hard(_) => None,
     }
 }
