@@ -93,7 +93,11 @@ impl Session {
         let mut said = self.said.lock().await;
         *held = true;
         self.live.store(true, Ordering::SeqCst);
-        self.hear(Heard::Connected);
+        tokio::select! {
+            // Unlike a request, it is not dropped when many wait: with it the worker says that it is online.
+            _ = self.tx.send(Heard::Connected) => {}
+            () = self.close.cancelled() => {}
+        }
         loop {
             tokio::select! {
                 () = self.close.cancelled() => break,
