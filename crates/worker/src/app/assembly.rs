@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Options, Worker};
 use crate::blocking::Threads;
-use crate::control::{Levers, Prepared};
+use crate::control::{Changes, Levers, Prepared};
 use crate::execute::Executor;
 use crate::intake::{self, Intake};
 use crate::settle::Settler;
@@ -44,6 +44,7 @@ impl<S: Send + Sync + 'static> Worker<S> {
         Levers {
             capacity: intake.capacity.clone(),
             queues: intake.queues.clone(),
+            changes: Changes::follow(intake.queues.clone(), intake.capacity.clone(), shutdown),
             rates: Arc::clone(&self.rates),
             limits: Arc::clone(&self.limits),
             of_worker: self.options.time_limits,

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::cards::{Bounds, BrokerCard, PoolCard, QueueCard, TaskCard};
 use super::controls::{Controls, NewConsumer, Refused};
+use super::changes::{Change, Changes};
 use crate::capacity::{Capacity, CapacityError};
 use crate::consumers::{AddQueue, WorkQueues};
 use crate::limits::{Limits, TimeLimits};
@@ -33,6 +34,8 @@ pub(crate) struct Levers {
     pub(crate) rates: Arc<RateLimits>,
     pub(crate) limits: Arc<Limits>,
     /// The limits of tasks that have none of their own.
+    /// Changes them.
+    pub(crate) changes: Changes,
     pub(crate) of_worker: TimeLimits,
     /// The tasks that it can run, sorted by name.
     pub(crate) tasks: Vec<(&'static str, TaskOptions)>,
@@ -139,19 +142,11 @@ impl Controls for Levers {
         let (queues, prefetch) = (self.queues.clone(), self.capacity.prefetch());
         let plain = exchange.is_none() && routing_key.is_none();
         let kind = serde_json::from_value(Value::String(exchange_type)).ok().filter(|_| !plain);
-        let asked = AddQueue { queue, exchange, exchange_type: kind, routing_key };
-        self.shutdown.spawn(async move {
-            if let Err(error) = queues.add(&asked, prefetch).await {
-                tracing::error!(queue.name = %asked.queue, %error, "a queue is not consumed that remote control asked for");
-            }
-        });
+        self.changes.ask(Change::Add(AddQueue { queue, exchange, exchange_type: kind, routing_key }));
     }
 
     fn cancel_consumer(&self, queue: &str) {
-        let (queues, queue) = (self.queues.clone(), queue.to_owned());
-        self.shutdown.spawn(async move {
-            queues.cancel(&queue).await;
-        });
+        self.changes.ask(Change::Cancel(queue.to_owned()));
     }
 
     fn shut_down(&self) {

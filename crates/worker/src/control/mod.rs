@@ -10,6 +10,7 @@
 //! No task waits for any of this, and none of it is needed for tasks to run.
 
 pub(crate) mod cards;
+mod changes;
 mod client;
 mod controls;
 mod debugging;
@@ -40,6 +41,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use changes::Changes;
 pub use client::{Answered, COMMANDS, ClientCommand, CommandKind, Typed, UsageError};
 use controls::Controls;
 pub(crate) use levers::Levers;
