@@ -244,6 +244,8 @@ pub(crate) fn arrived<'a, S>(held: &'a Held, headers: &'a TaskHeaders, task: &Re
         headers,
         message: &held.message,
         queue: &held.queue,
+        published_to: (&held.published_to.0, &held.published_to.1),
         redelivered: held.redelivered,
+        announced: held.announced,
     }
 }

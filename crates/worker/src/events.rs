@@ -136,7 +136,7 @@ impl Events {
             "task-received",
             &[
                 ("uuid", Field::Text(&headers.id)),
-                ("name", Field::Text(arrived.task)),
+                ("name", Field::Text(arrived.name())),
                 ("args", args),
                 ("kwargs", kwargs),
                 ("root_id", text("root_id")),

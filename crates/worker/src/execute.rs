@@ -18,7 +18,7 @@ use crate::attempt::arrived;
 use crate::blocking::Threads;
 use crate::dead::Burial;
 use crate::disposition::{Arrival, OnArrival, on_arrival};
-use crate::held::Held;
+use crate::held::{ANNOUNCED_HEADER, Held};
 use crate::limits::Limits;
 use crate::observer::Observer;
 use crate::rate_limit::{Admission, RateLimits};
@@ -116,7 +116,9 @@ impl<S: Send + Sync + 'static> Executor<S> {
         let now = self.clock.now();
         let mut next = postponed(&held.message, now, delay);
         Admission::write(slot, &mut next);
-        self.observer.postponed(&arrived(&held, headers, task), later(now, delay));
+        if self.observer.postponed(&arrived(&held, headers, task), later(now, delay)) {
+            next.headers.insert(ANNOUNCED_HEADER.into(), Value::Bool(true));
+        }
         self.settler.later(held, delay, next).await;
     }
 

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use postrider_core::broker::Delivery;
 use postrider_core::broker::message::Message;
 
+/// On a message that waits in the broker and of which `task-received` was said.
+pub(crate) const ANNOUNCED_HEADER: &str = "postrider-received";
+
 /// A message that is being worked on.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -18,6 +21,8 @@ pub(crate) struct Held {
     pub published_to: (String, String),
     /// Whether it was handed out before. A hint only.
     pub redelivered: bool,
+    /// Whether a worker said that it was received, before it had to wait.
+    pub announced: bool,
     /// The message. It is empty while a task has it.
     pub message: Message,
     /// What settles it, until it is.
@@ -56,11 +61,14 @@ impl Held {
 
 impl From<Delivery> for Held {
     fn from(mut delivery: Delivery) -> Self {
-        let message = mem::take(&mut delivery.message);
+        let mut message = mem::take(&mut delivery.message);
+        // Off: what comes of it, a retry for one, is received anew.
+        let announced = message.headers.remove(ANNOUNCED_HEADER).is_some();
         Self {
             queue: Arc::clone(&delivery.queue),
             published_to: (mem::take(&mut delivery.exchange), mem::take(&mut delivery.routing_key)),
             redelivered: delivery.redelivered,
+            announced,
             message,
             delivery: Some(delivery),
         }

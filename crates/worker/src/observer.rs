@@ -11,7 +11,7 @@
 //! 5. One of `entry.succeeded(..)`, `failed(..)`, `retried(..)`, `rejected(..)` says how it ended, and
 //!    `observer.events.revoked(..)` that it was stopped. `Ignore` says nothing, as in Celery.
 //! 6. A task that is not run but waits down the delay ladder is `entry.postponed(eta)`, or
-//!    `observer.postponed(&arrived, eta)` when it was never received.
+//!    `observer.postponed(&arrived, eta)` when it was never received, which says so on its first arrival.
 
 use std::time::Duration;
 
@@ -56,15 +56,22 @@ impl Observer {
 
     /// A task is taken in, and will be run unless something comes between.
     pub(crate) fn received(&self, arrived: &Arrived<'_>) -> Entry<'_> {
-        if self.events.on() {
+        if !arrived.announced && self.events.on() {
             self.events.received(arrived);
         }
         Entry { observer: self, slot: self.tracker.hold(arrived) }
     }
 
-    /// A task waits for its time down the delay ladder.
-    pub(crate) fn postponed(&self, arrived: &Arrived<'_>, eta: Timestamp) {
+    /// A task waits for its time down the delay ladder. Whether it was said by now that it was received, so that
+    /// nobody has to say it when its time has come: Celery says it at once. Of a message that was handed out before
+    /// somebody may have.
+    pub(crate) fn postponed(&self, arrived: &Arrived<'_>, eta: Timestamp) -> bool {
         self.tracker.postpone(arrived, eta, self.clock.now());
+        let new = !arrived.announced && !arrived.redelivered && self.events.on();
+        if new {
+            self.events.received(arrived);
+        }
+        arrived.announced || new
     }
 }
 

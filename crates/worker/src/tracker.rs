@@ -39,8 +39,19 @@ pub(crate) struct Arrived<'a> {
     pub message: &'a Message,
     /// The queue that it came from.
     pub queue: &'a Arc<str>,
+    /// The exchange that it was published to, and the routing key.
+    pub published_to: (&'a str, &'a str),
     /// Whether it was handed out before.
     pub redelivered: bool,
+    /// Whether it was said before that it was received.
+    pub announced: bool,
+}
+
+impl<'a> Arrived<'a> {
+    /// What tools call it: as its caller wants it, else as its task.
+    pub(crate) fn name(&self) -> &'a str {
+        self.message.header("shadow").filter(|shadow| !shadow.is_empty()).unwrap_or(self.task)
+    }
 }
 
 /// The tasks that are here. Clones share them.
@@ -161,7 +172,17 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn arrived((headers, message, queue): &(TaskHeaders, Message, Arc<str>)) -> Arrived<'_> {
-        Arrived { task: "add", sensitive: false, headers, message, queue, redelivered: false }
+        let published_to = ("", &**queue);
+        Arrived {
+            task: "add",
+            sensitive: false,
+            headers,
+            message,
+            queue,
+            published_to,
+            redelivered: false,
+            announced: false,
+        }
     }
 
     fn second(second: i64) -> Timestamp {
@@ -206,6 +227,24 @@ pub(crate) mod tests {
             running["delivery_info"],
             json!({"exchange": "", "routing_key": "celery", "priority": 0, "redelivered": false})
         );
+    }
+
+    #[test]
+    fn a_request_is_shown_under_its_shadow_and_with_what_it_was_published_to() {
+        let (headers, mut message, queue) = call("i1");
+        message.headers.insert("shadow".into(), "add for tenant 1".into());
+        let published_to = ("shop", "news.sport");
+        let call = (headers, message, queue);
+        let tracked = Tracked::new(&Arrived { published_to, ..arrived(&call) });
+
+        for info in [tracked.info("w1@h", false), tracked.unstarted().info("w1@h", false)] {
+            assert_eq!((&info["name"], &info["type"]), (&json!("add for tenant 1"), &json!("add")));
+            let delivery = &info["delivery_info"];
+            assert_eq!(
+                (&delivery["exchange"], &delivery["routing_key"]),
+                (&json!("shop"), &json!("news.sport"))
+            );
+        }
     }
 
     #[test]

@@ -82,7 +82,9 @@ impl Controls for Levers {
                 redelivered: delivery.redelivered,
             }))
         })
+                published_to: (&delivery.exchange, &delivery.routing_key),
     }
+                announced: false,
 
     fn pool(&self) -> PoolCard {
         let seconds = |limit: Option<Duration>| limit.map_or(0, |limit| limit.as_secs());

@@ -26,14 +26,24 @@ pub(crate) struct Tracked {
     body: Body,
     /// What its caller wants shown instead of the arguments: positional ones, a zero, those by keyword.
     shown: Option<Box<str>>,
-    /// Its stamps, if it has any.
-    stamps: Option<Box<message::Table>>,
+    /// What few tasks have.
+    extras: Option<Box<Extras>>,
     /// When it began to run, in milliseconds since the Unix epoch.
     started: AtomicI64,
     acknowledged: AtomicBool,
     /// The signal that a client wants it stopped by.
     signal: AtomicU8,
     waker: AtomicWaker,
+}
+
+/// What few tasks have, in one place so that the others keep no room for it.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Extras {
+    /// What its caller wants it called.
+    shadow: Option<String>,
+    /// The exchange and the routing key, unless it was published to its queue.
+    published_to: Option<(String, String)>,
+    stamps: Option<message::Table>,
 }
 
 /// What the arguments are read from.
@@ -60,7 +70,7 @@ impl Tracked {
             redelivered: arrived.redelivered,
             body: if sensitive { Body::Json(Bytes::new()) } else { Body::of(message) },
             shown: shown.map(|(args, kwargs)| [args, "\0", kwargs].concat().into_boxed_str()),
-            stamps: stamps(message).map(|stamps| Box::new(stamps.clone())),
+            extras: Extras::of(arrived).map(Box::new),
             started: AtomicI64::new(0),
             acknowledged: AtomicBool::new(false),
             signal: AtomicU8::new(0),
@@ -75,7 +85,7 @@ impl Tracked {
             queue: Arc::clone(&self.queue),
             body: self.body.clone(),
             shown: self.shown.clone(),
-            stamps: self.stamps.clone(),
+            extras: self.extras.clone(),
             started: AtomicI64::new(0),
             acknowledged: AtomicBool::new(false),
             signal: AtomicU8::new(0),
@@ -128,7 +138,7 @@ impl Tracked {
 
     /// Its stamps.
     pub(crate) fn stamps(&self) -> Option<&message::Table> {
-        self.stamps.as_deref()
+        self.extras.as_ref()?.stamps.as_ref()
     }
 
     /// How many bytes its arguments take.
@@ -145,9 +155,13 @@ impl Tracked {
         let (args, kwargs) = self.arguments(safe);
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are below 2^52")]
         let time_start = (started != 0).then(|| started as f64 / 1000.0);
+        let extras = self.extras.as_deref();
+        let published_to = extras.and_then(|extras| extras.published_to.as_ref());
+        let (exchange, routing_key) =
+            published_to.map_or(("", &*self.queue), |(exchange, key)| (exchange, key));
         let info = json!({
             "id": self.id,
-            "name": self.task,
+            "name": extras.and_then(|extras| extras.shadow.as_deref()).unwrap_or(self.task),
             "args": args,
             "kwargs": kwargs,
             "type": self.task,
@@ -155,8 +169,8 @@ impl Tracked {
             "time_start": time_start,
             "acknowledged": self.acknowledged.load(Ordering::Relaxed),
             "delivery_info": {
-                "exchange": "",
-                "routing_key": &*self.queue,
+                "exchange": exchange,
+                "routing_key": routing_key,
                 "priority": self.priority,
                 "redelivered": self.redelivered,
             },
@@ -181,6 +195,19 @@ impl Tracked {
                 }
             }
         }
+    }
+}
+
+impl Extras {
+    fn of(arrived: &Arrived<'_>) -> Option<Self> {
+        let (exchange, key) = arrived.published_to;
+        let direct = exchange.is_empty() && key == &**arrived.queue;
+        let extras = Self {
+            shadow: Some(arrived.name()).filter(|name| *name != arrived.task).map(str::to_owned),
+            published_to: (!direct).then(|| (exchange.to_owned(), key.to_owned())),
+            stamps: stamps(arrived.message).cloned(),
+        };
+        (extras != Self::default()).then_some(extras)
     }
 }
 
