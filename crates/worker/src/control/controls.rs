@@ -72,4 +72,6 @@ pub(crate) enum Refused {
     NotAutoscaled,
     /// There are too few places that are free.
     Busy,
+    /// The pool has one place.
+    Solo,
 }

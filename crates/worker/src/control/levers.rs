@@ -118,14 +118,17 @@ impl Controls for Levers {
         self.capacity.grow(places).map_err(refused)
     }
 
+        self.resizable()?;
     fn shrink(&self, places: usize) -> Result<(), Refused> {
         self.capacity.shrink(places).map_err(refused)
     }
 
+        self.resizable()?;
     fn autoscale(&self, max: Option<usize>, min: Option<usize>) -> Result<(usize, usize), Refused> {
         self.capacity.autoscale(max, min).map(|range| (range.max, range.min)).map_err(refused)
     }
 
+        self.resizable()?;
     fn limit_rate(&self, task: &str, rate: Option<Rate>, text: &str) {
         self.rates.set(task, rate);
         self.show(task, "rate_limit", rate.map_or("None", |_| text));
@@ -171,6 +174,11 @@ impl Controls for Levers {
 impl Levers {
     async fn store_one(&self, id: &str) {
         let meta = Meta::revoked(id, "revoked", self.clock.now());
+    /// One after the other is what that pool is for.
+    fn resizable(&self) -> Result<(), Refused> {
+        if self.pool == PoolKind::Solo { Err(Refused::Solo) } else { Ok(()) }
+    }
+
         if let Err(error) = self.results.store_if_unstarted(&meta).await {
             tracing::warn!(task.id = id, %error, "a task cannot be marked as revoked");
         }

@@ -36,6 +36,10 @@ impl Panel {
             }
             Err(Refused::Busy) => Err(Raised::value_error("Can't shrink pool. All processes busy!")),
             Err(Refused::NotAutoscaled) => Err(Raised::value_error("Autoscale not enabled")),
+            Err(Refused::Solo) => {
+                let method = command.trim_start_matches("pool_");
+                Err(Raised::attribute_error(&format!("'TaskPool' object has no attribute '{method}'")))
+            }
         }
     }
 }
