@@ -157,6 +157,8 @@ impl Controls for Levers {
     fn shut_down(&self) {
         self.shutdown.stop();
     }
+        // For good, also while it drains to start anew.
+        self.shutdown.forget_restart();
 
     async fn store_revoked(&self, ids: &[String]) {
         if !self.results.is_on() {
