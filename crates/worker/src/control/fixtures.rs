@@ -11,20 +11,24 @@ use postrider_core::celery::control::{Reply, Request};
 use postrider_core::clock::{Clock, ManualClock};
 use postrider_core::shutdown::Shutdown;
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use super::cards::{Bounds, BrokerCard, PoolCard, QueueCard, TaskCard};
 use super::controls::{Controls, NewConsumer, Refused};
 use super::{Control, ControlOptions, prepare};
 use crate::observer::Observer;
 use crate::rate_limit::Rate;
-use crate::tracker::Tracked;
 use crate::tracker::tests::{arrived, call};
+use crate::tracker::{Arrived, Tracked};
 
 const NODE: &str = "worker1@host";
 
 /// A worker of plain data.
 #[derive(Default)]
 struct Plain {
+    solo: bool,
+    /// What storing waits for, if it does.
+    stored: Option<Arc<Notify>>,
     autoscaled: bool,
     done: Mutex<Vec<String>>,
 }
@@ -91,8 +95,10 @@ impl Controls for Plain {
     }
 
     fn grow(&self, places: usize) -> Result<(), Refused> {
-        if self.autoscaled {
-            return Err(Refused::Autoscaled);
+        match (self.solo, self.autoscaled) {
+            (true, _) => return Err(Refused::Solo),
+            (_, true) => return Err(Refused::Autoscaled),
+            _ => {}
         }
         self.did(format!("grow {places}"));
         Ok(())
@@ -131,6 +137,9 @@ impl Controls for Plain {
     }
 
     async fn store_revoked(&self, ids: &[String]) {
+        if let Some(stored) = &self.stored {
+            stored.notified().await;
+        }
         self.did(format!("revoked {}", ids.join(",")));
     }
 }
@@ -146,6 +155,10 @@ struct Desk {
 }
 
 fn desk(autoscaled: bool) -> Desk {
+    desk_of(Plain { autoscaled, ..Plain::default() })
+}
+
+fn desk_of(controls: Plain) -> Desk {
     let clock = ManualClock::new(Timestamp::from_second(1_795_294_600).unwrap());
     let shutdown = Shutdown::new();
     let memory = MemoryBroker::new(&shutdown);
@@ -153,7 +166,7 @@ fn desk(autoscaled: bool) -> Desk {
     let options = ControlOptions { mingle: false, ..ControlOptions::default() };
     let (observer, prepared) =
         prepare(NODE, &options, &["add", "slow"], &Clock::Manual(clock.clone())).unwrap();
-    let controls = Arc::new(Plain { autoscaled, ..Plain::default() });
+    let controls = Arc::new(controls);
     let control = prepared.attend(&broker, Arc::<Plain>::clone(&controls), &shutdown);
     Desk { broker, memory, controls, observer, shutdown, control, clock }
 }
@@ -316,12 +329,64 @@ async fn a_revoked_task_is_marked_unless_it_runs_and_is_stopped_if_it_is_to_be()
     assert_eq!(terminated, json!({"ok": "terminate: running"}));
     assert_eq!(wrong, json!({"error": "AttributeError(\"module 'signal' has no attribute 'SIGNONE'\")"}));
     assert_eq!(entry.terminated().await, 9);
-    assert_eq!(
-        *desk.controls.done.lock().unwrap(),
-        ["revoked other", "revoked nobody", "revoked ", "revoked "]
-    );
+    assert_eq!(*desk.controls.done.lock().unwrap(), ["revoked other", "revoked nobody", "revoked "]);
     drop(entry);
     desk.close().await;
+}
+
+#[tokio::test]
+async fn a_task_is_stopped_before_a_slow_store_is_told() {
+    let stored = Arc::new(Notify::new());
+    let desk = desk_of(Plain { stored: Some(Arc::clone(&stored)), ..Plain::default() });
+    let running = call("running");
+    let entry = desk.observer.received(&arrived(&running));
+    entry.started();
+
+    let (signal, answer) = tokio::join!(
+        async {
+            let signal = entry.terminated().await;
+            stored.notify_one();
+            signal
+        },
+        desk.call("terminate", json!({"task_id": ["running", "other"], "signal": "TERM"})),
+    );
+
+    assert_eq!((signal, answer), (15, json!({"ok": "terminate: running"})));
+    drop(entry);
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn a_pool_of_one_place_is_not_resized() {
+    let desk = desk_of(Plain { solo: true, ..Plain::default() });
+
+    let grown = desk.call("pool_grow", json!({"n": 3})).await;
+
+    assert_eq!(grown, json!({"error": "AttributeError(\"'TaskPool' object has no attribute 'grow'\")"}));
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn a_task_that_waits_for_its_time_is_received_at_once_and_once() {
+    let desk = desk(false);
+    desk.call("enable_events", json!({})).await;
+    let (call, again) = (call("i1"), call("i2"));
+    let eta = Timestamp::from_second(1_795_300_000).unwrap();
+
+    let announced = desk.observer.postponed(&arrived(&call), eta);
+    let handed_out_before = Arrived { redelivered: true, ..arrived(&again) };
+    let unknown = desk.observer.postponed(&handed_out_before, eta);
+    let still = desk.observer.postponed(&Arrived { announced, ..arrived(&call) }, eta);
+    drop(desk.observer.received(&Arrived { announced: still, ..arrived(&call) }));
+    drop(desk.observer.received(&Arrived { announced: unknown, ..arrived(&again) }));
+
+    assert_eq!((announced, unknown, still), (true, false, true));
+    let memory = desk.memory.clone();
+    desk.close().await;
+    let said = memory.take_events();
+    let batch: Vec<Value> = serde_json::from_slice(&said[1].1.body).unwrap();
+    let received: Vec<&str> = batch.iter().map(|event| event["uuid"].as_str().unwrap()).collect();
+    assert_eq!(received, ["i1", "i2"]);
 }
 
 #[tokio::test]
@@ -364,6 +429,8 @@ async fn what_waits_for_its_place_is_reserved() {
 
     assert_eq!((reserved.as_array().unwrap().len(), &reserved[0]["id"]), (1, &json!("waiting")));
     assert_eq!(found["waiting"][0], "reserved");
+    let stopped = desk.call("terminate", json!({"task_id": "waiting", "signal": "TERM"})).await;
+    assert_eq!(stopped, json!({"ok": "terminate: waiting"}));
     desk.close().await;
 }
 

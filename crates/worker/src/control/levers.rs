@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 use postrider_core::broker::Broker;
 use postrider_core::broker::message::Value as Argument;
 use postrider_core::broker::topology::{QueueSpec, Topology};
@@ -15,8 +16,8 @@ use postrider_core::task::TaskOptions;
 use serde_json::{Map, Value};
 
 use super::cards::{Bounds, BrokerCard, PoolCard, QueueCard, TaskCard};
-use super::controls::{Controls, NewConsumer, Refused};
 use super::changes::{Change, Changes};
+use super::controls::{Controls, NewConsumer, Refused};
 use crate::capacity::{Capacity, CapacityError};
 use crate::consumers::{AddQueue, WorkQueues};
 use crate::limits::{Limits, TimeLimits};
@@ -24,18 +25,20 @@ use crate::options::PoolKind;
 use crate::rate_limit::{Rate, RateLimits};
 use crate::tracker::{Arrived, Tracked};
 
-/// How long storing one state may take.
+/// How long storing the states of one request may take: remote control waits for it.
 const STORED_WITHIN: Duration = Duration::from_secs(2);
+/// How many of them are stored at once.
+const STORED_AT_ONCE: usize = 16;
 
 /// The parts of a worker that remote control moves.
 pub(crate) struct Levers {
     pub(crate) capacity: Capacity,
     pub(crate) queues: WorkQueues,
+    /// Changes them.
+    pub(crate) changes: Changes,
     pub(crate) rates: Arc<RateLimits>,
     pub(crate) limits: Arc<Limits>,
     /// The limits of tasks that have none of their own.
-    /// Changes them.
-    pub(crate) changes: Changes,
     pub(crate) of_worker: TimeLimits,
     /// The tasks that it can run, sorted by name.
     pub(crate) tasks: Vec<(&'static str, TaskOptions)>,
@@ -79,12 +82,12 @@ impl Controls for Levers {
                 headers: &headers,
                 message: &delivery.message,
                 queue: &delivery.queue,
+                published_to: (&delivery.exchange, &delivery.routing_key),
                 redelivered: delivery.redelivered,
+                announced: false,
             }))
         })
-                published_to: (&delivery.exchange, &delivery.routing_key),
     }
-                announced: false,
 
     fn pool(&self) -> PoolCard {
         let seconds = |limit: Option<Duration>| limit.map_or(0, |limit| limit.as_secs());
@@ -115,20 +118,20 @@ impl Controls for Levers {
     }
 
     fn grow(&self, places: usize) -> Result<(), Refused> {
+        self.resizable()?;
         self.capacity.grow(places).map_err(refused)
     }
 
-        self.resizable()?;
     fn shrink(&self, places: usize) -> Result<(), Refused> {
+        self.resizable()?;
         self.capacity.shrink(places).map_err(refused)
     }
 
-        self.resizable()?;
     fn autoscale(&self, max: Option<usize>, min: Option<usize>) -> Result<(usize, usize), Refused> {
+        self.resizable()?;
         self.capacity.autoscale(max, min).map(|range| (range.max, range.min)).map_err(refused)
     }
 
-        self.resizable()?;
     fn limit_rate(&self, task: &str, rate: Option<Rate>, text: &str) {
         self.rates.set(task, rate);
         self.show(task, "rate_limit", rate.map_or("None", |_| text));
@@ -144,7 +147,6 @@ impl Controls for Levers {
     }
 
     fn add_consumer(&self, NewConsumer { queue, exchange, exchange_type, routing_key }: NewConsumer) {
-        let (queues, prefetch) = (self.queues.clone(), self.capacity.prefetch());
         let plain = exchange.is_none() && routing_key.is_none();
         let kind = serde_json::from_value(Value::String(exchange_type)).ok().filter(|_| !plain);
         self.changes.ask(Change::Add(AddQueue { queue, exchange, exchange_type: kind, routing_key }));
@@ -155,32 +157,30 @@ impl Controls for Levers {
     }
 
     fn shut_down(&self) {
-        self.shutdown.stop();
-    }
         // For good, also while it drains to start anew.
         self.shutdown.forget_restart();
+        self.shutdown.stop();
+    }
 
     async fn store_revoked(&self, ids: &[String]) {
         if !self.results.is_on() {
             return;
         }
-        for id in ids {
-            let stored = tokio::time::timeout(STORED_WITHIN, self.store_one(id)).await;
-            if stored.is_err() {
-                tracing::warn!(task.id = %id, "a task could not be marked as revoked in time");
-            }
+        let all = futures::stream::iter(ids).for_each_concurrent(STORED_AT_ONCE, |id| self.store_one(id));
+        if tokio::time::timeout(STORED_WITHIN, all).await.is_err() {
+            tracing::warn!(count = ids.len(), "not all of these tasks could be marked as revoked in time");
         }
     }
 }
 
 impl Levers {
-    async fn store_one(&self, id: &str) {
-        let meta = Meta::revoked(id, "revoked", self.clock.now());
     /// One after the other is what that pool is for.
     fn resizable(&self) -> Result<(), Refused> {
         if self.pool == PoolKind::Solo { Err(Refused::Solo) } else { Ok(()) }
     }
 
+    async fn store_one(&self, id: &str) {
+        let meta = Meta::revoked(id, "revoked", self.clock.now());
         if let Err(error) = self.results.store_if_unstarted(&meta).await {
             tracing::warn!(task.id = id, %error, "a task cannot be marked as revoked");
         }

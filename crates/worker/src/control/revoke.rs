@@ -22,24 +22,31 @@ impl Panel {
         let held = self.held(&ids);
         let running = |id: &String| held.iter().any(|tracked| tracked.is_active() && tracked.id == *id);
         let unstarted: Vec<String> = ids.iter().filter(|id| !running(id)).cloned().collect();
+        let answer = if truth(arguments.get("terminate")) {
+            self.terminate_known(&ids, &held, signal_number(arguments.get("signal"))?)
+        } else {
+            tracing::info!(tasks = %ids.join(", "), "tasks are revoked");
+            format!("tasks {} flagged as revoked", set(&ids))
+        };
+        // At last: what runs is not to run on while the store is slow.
         self.controls.store_revoked(&unstarted).await;
-        if truth(arguments.get("terminate")) {
-            let signal = signal_number(arguments.get("signal"))?;
-            let mut terminated: Vec<&str> = Vec::new();
-            for tracked in &held {
-                tracked.terminate(signal);
-                if !terminated.contains(&tracked.id.as_str()) {
-                    terminated.push(&tracked.id);
-                }
-            }
-            tracing::info!(tasks = %terminated.join(", "), signal, "tasks are terminated by remote control");
-            return Ok(ok(match terminated.as_slice() {
-                [] => "terminate: tasks unknown".to_owned(),
-                ids => format!("terminate: {}", ids.join(", ")),
-            }));
+        Ok(ok(answer))
+    }
+
+    /// Stops those of these tasks that are known here. One that waits for its place is not run when it gets it.
+    fn terminate_known(&self, ids: &[String], held: &[Arc<Tracked>], signal: u8) -> String {
+        for tracked in held {
+            tracked.terminate(signal);
         }
-        tracing::info!(tasks = %ids.join(", "), "tasks are revoked");
-        Ok(ok(format!("tasks {} flagged as revoked", set(&ids))))
+        let waiting = self.controls.waiting();
+        let known =
+            |id: &&String| held.iter().map(Arc::as_ref).chain(&waiting).any(|tracked| tracked.id == **id);
+        let terminated: Vec<&str> = ids.iter().filter(known).map(String::as_str).collect();
+        tracing::info!(tasks = %terminated.join(", "), signal, "tasks are terminated by remote control");
+        match terminated.as_slice() {
+            [] => "terminate: tasks unknown".to_owned(),
+            ids => format!("terminate: {}", ids.join(", ")),
+        }
     }
 
     pub(super) async fn terminate(&self, arguments: &Map<String, Value>) -> Result<Value, Raised> {
