@@ -143,6 +143,43 @@ async fn another_prefetch_counts_from_then_on_for_classic_and_quorum_queues() {
 }
 
 #[tokio::test]
+async fn a_task_that_runs_while_the_prefetch_changes_is_not_acked_with_those_that_came_after_it() {
+    let setup = Setup::new("changes");
+    let specs = pairs(&setup);
+    for (spec, _) in &specs {
+        let broker = broker(&setup, Topology::default().queue(spec)).await;
+        let publish = async |number: u32| broker.publish(&spec.name, &message(&number.to_string())).await;
+        futures::future::try_join_all((0..200).map(publish)).await.unwrap();
+        // More than lie between the connection and the pool, so that some wait in the client library.
+        let mut consumer = broker.consume(vec![from(&spec.name, 100)], &Shutdown::new());
+        let mut taken = Vec::new();
+        for _ in 0..10 {
+            taken.push(next(&mut consumer).await);
+        }
+        assert!(eventually(SOON, async || broker.depth(&spec.name).await == Some(100)).await);
+
+        consumer.consumers().set_prefetch(110);
+
+        while taken.len() < 200 {
+            taken.push(next(&mut consumer).await);
+        }
+        // The last of those that the first prefetch had handed out.
+        let last = taken.iter().position(|delivery| &*delivery.message.body == b"99").unwrap();
+        let running = taken.remove(last);
+        for delivery in taken {
+            assert!(delivery.ack().await);
+        }
+        consumer.cancel().await;
+        consumer.close();
+        let amqp = setup.amqp().await;
+        let is_there = async || amqp.browse(&spec.name).await.iter().any(|message| message.body == b"99");
+        assert!(eventually(SOON, is_there).await, "{}", spec.name);
+        drop(running);
+    }
+    remove(&setup, &specs).await;
+}
+
+#[tokio::test]
 async fn what_waits_for_a_place_too_long_goes_back_and_comes_again_when_there_is_one() {
     let setup = Setup::new("waits");
     let specs = pairs(&setup);

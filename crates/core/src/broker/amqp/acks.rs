@@ -1,6 +1,6 @@
 //! Acknowledges the deliveries of one channel, those that are finished together with one frame where it can.
 //!
-//! 1. The broker numbers the deliveries of a channel (delivery tags) in the order in which it hands them out.
+//! 1. The broker numbers the deliveries of a channel (delivery tags) in the order in which it hands them out, from 1 on.
 //! 2. Up to the lowest unfinished tag, what is finished goes out as one ack with `multiple` set, as soon as the tasks
 //!    that are about to finish have had their turn, or 64 are waiting.
 //! 3. What is finished beyond it waits for the gap to close, at most 5 ms or 64 of them, and is then acked one by one.
@@ -101,7 +101,10 @@ impl Acks {
 
     async fn flush(&self, all: bool) -> Result<(), LinkError> {
         let Batch { up_to, single } = self.window().take(Instant::now(), all);
-        let frames = single.into_iter().map(|tag| (tag, false)).chain(up_to.map(|tag| (tag, true)));
+        // A quorum queue takes some thirty acks at a time, and the rest is lost when the channel closes meanwhile. So the
+        // one that stands for many goes first.
+        let frames =
+            up_to.map(|tag| (tag, true)).into_iter().chain(single.into_iter().map(|tag| (tag, false)));
         // All frames are queued in this order before the first is waited for.
         try_join_all(frames.map(|(tag, multiple)| self.channel.basic_ack(tag, BasicAckOptions { multiple })))
             .await?;

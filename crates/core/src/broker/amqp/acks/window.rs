@@ -12,9 +12,9 @@ pub(super) const MOST: usize = 64;
 pub(super) const LONGEST: Duration = Duration::from_millis(3);
 
 /// What is known about the tags from the lowest unfinished one on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Window {
-    /// The tag of the first slot.
+    /// The tag of the first slot. A channel's first delivery has the tag 1.
     base: u64,
     slots: VecDeque<Slot>,
     /// The finished ones in the order in which they finished, and when; some may have gone out by now.
@@ -42,17 +42,20 @@ pub(super) struct Batch {
     pub(super) single: Vec<u64>,
 }
 
+impl Default for Window {
+    fn default() -> Self {
+        Self { base: 1, slots: VecDeque::new(), order: VecDeque::new(), waiting: 0, closed: false }
+    }
+}
+
 impl Window {
-    /// The broker has handed this one out.
+    /// The broker has handed this one out. It numbers them without a gap, so that a number that has not been seen yet is a
+    /// delivery that is still on its way, and must not be acked with those above it.
     pub(super) fn handed_out(&mut self, tag: u64) {
-        if self.slots.is_empty() {
-            self.base = tag;
+        let Some(index) = self.index(tag) else { return };
+        while self.slots.len() <= index {
+            self.slots.push_back(Slot::Unfinished);
         }
-        // The broker leaves no number out; if it did, the gap must not hold back the acks above it.
-        while self.base + (self.slots.len() as u64) < tag {
-            self.slots.push_back(Slot::Gone);
-        }
-        self.slots.push_back(Slot::Unfinished);
     }
 
     /// This one is to be acked. `false` when the channel is gone.
@@ -182,6 +185,25 @@ mod tests {
         window.finish(4, now);
         assert_eq!(window.take(now, false), batch(Some(4), &[]));
         assert!(window.slots.is_empty());
+    }
+
+    #[test]
+    fn a_delivery_that_is_seen_after_a_later_one_is_not_acked_with_it() {
+        let (mut window, now) = window(0);
+        for tag in [1, 3, 2, 4] {
+            window.handed_out(tag);
+        }
+        for tag in [1, 3, 4] {
+            window.finish(tag, now);
+        }
+
+        assert_eq!(window.take(now, false), batch(Some(1), &[]));
+        window.finish(2, now);
+        assert_eq!(window.take(now, false), batch(Some(4), &[]));
+
+        window.handed_out(6);
+        window.finish(6, now);
+        assert_eq!(window.take(now, false), batch(None, &[]), "5 is on its way");
     }
 
     #[test]

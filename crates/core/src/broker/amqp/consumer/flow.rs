@@ -46,8 +46,8 @@ struct Source {
     acks: Arc<Acks>,
     /// The consumer that runs: its tag and its prefetch.
     consuming: Option<(ShortString, u16)>,
-    /// How many consumers were ended whose streams have not been seen to end.
-    ending: usize,
+    /// A consumer was ended whose stream has not been seen to end.
+    ending: bool,
     /// Nothing more is taken from it; it is there for what it has handed out.
     closed: bool,
 }
@@ -81,9 +81,8 @@ impl<'a> Flow<'a> {
     pub(super) fn delivery(&mut self, number: usize, item: Item) -> Result<Option<Delivery>, LinkError> {
         let source = &mut self.sources[number];
         let Some(delivery) = item.transpose()? else {
-            source.ending =
-                source.ending.checked_sub(1).ok_or_else(|| LinkError::Ended(source.queue.to_string()))?;
-            return Ok(None);
+            let asked = std::mem::take(&mut source.ending);
+            return if asked { Ok(None) } else { Err(LinkError::Ended(source.queue.to_string())) };
         };
         Ok(Some(Delivery {
             queue: Arc::clone(&source.queue),
@@ -144,12 +143,18 @@ impl<'a> Flow<'a> {
                 let channel = within(self.limit, self.connection.create_channel()).await?;
                 let acks = Acks::new(channel.clone());
                 let queue = Arc::from(queue.as_str());
-                self.sources.push(Source { queue, channel, acks, consuming: None, ending: 0, closed: false });
+                self.sources.push(Source {
+                    queue,
+                    channel,
+                    acks,
+                    consuming: None,
+                    ending: false,
+                    closed: false,
+                });
                 self.consume(self.sources.len() - 1, *prefetch).await?;
             }
         }
         self.close_idle().await;
-        self.take_in()?;
         self.tell(wanted);
         Ok(ended)
     }
@@ -169,7 +174,7 @@ impl<'a> Flow<'a> {
         for number in 0..self.sources.len() {
             self.end(number).await?;
         }
-        self.take_in()
+        Ok(())
     }
 
     /// Requeues these, what is held of ended consumers, and tells how many went back.
@@ -211,12 +216,24 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    /// Ends a consumer, if one runs. All that it was given has come in when this is done.
+    /// Ends a consumer, if one runs, and takes in all that it was given: what the next one on its channel is given comes
+    /// after it.
     async fn end(&mut self, number: usize) -> Result<(), LinkError> {
         let source = &mut self.sources[number];
-        if let Some((tag, _)) = source.consuming.take() {
-            source.ending += 1;
-            within(self.limit, source.channel.basic_cancel(tag, BasicCancelOptions::default())).await?;
+        let Some((tag, _)) = source.consuming.take() else { return Ok(()) };
+        source.ending = true;
+        within(self.limit, source.channel.basic_cancel(tag, BasicCancelOptions::default())).await?;
+        let limit = self.limit;
+        let taken = tokio::time::timeout(limit, self.take_in_until_the_end_of(number)).await;
+        taken.unwrap_or(Err(LinkError::Timeout(limit)))
+    }
+
+    async fn take_in_until_the_end_of(&mut self, number: usize) -> Result<(), LinkError> {
+        while self.sources[number].ending
+            && let Some((number, item)) = self.streams.next().await
+        {
+            let delivery = self.delivery(number, item)?;
+            self.held.extend(delivery);
         }
         Ok(())
     }
