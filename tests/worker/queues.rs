@@ -233,6 +233,38 @@ async fn a_queue_that_was_added_is_made_and_consumed_again_after_the_connection_
 }
 
 #[tokio::test]
+async fn what_nobody_took_before_its_connection_broke_comes_once_and_can_be_acked() {
+    let setup = Setup::new("once");
+    let specs = pairs(&setup);
+    let (kept, deleted) = (&specs[0].0.name, &specs[0].1.name);
+    let topology = Topology::default().queue(&specs[0].0).queue(&specs[0].1);
+    let broker = broker(&setup, topology).await;
+    for body in ["1", "2", "3"] {
+        broker.publish(kept, &message(body)).await.unwrap();
+    }
+    let mut consumer = broker.consume(vec![from(kept, 10), from(deleted, 10)], &Shutdown::new());
+    let consumers = consumer.consumers();
+    assert!(eventually(SOON, async || consumers.waiting() == 3).await);
+
+    setup.amqp().await.delete([deleted]).await;
+
+    // Whoever consumes a queue that is deleted loses its connection. This one is taken by the next.
+    assert!(eventually(SOON, async || broker.publish(deleted, &message("4")).await.is_ok()).await);
+    assert!(eventually(SOON, async || consumers.waiting() >= 4).await);
+    let mut bodies = Vec::new();
+    for _ in 0..4 {
+        let delivery = next(&mut consumer).await;
+        bodies.push(delivery.message.body.clone());
+        assert!(delivery.ack().await, "a delivery of the connection that is gone was handed out");
+    }
+    bodies.sort();
+    assert_eq!(bodies, ["1", "2", "3", "4"]);
+    consumer.cancel().await;
+    consumer.close();
+    remove(&setup, &specs).await;
+}
+
+#[tokio::test]
 async fn a_message_reaches_queues_and_exchanges_that_nobody_told_us_of() {
     let setup = Setup::new("reach");
     let (amqp, broker) = (setup.amqp().await, broker(&setup, Topology::default()).await);

@@ -39,6 +39,11 @@ impl Held {
         }
     }
 
+    /// Whether it is handed out again, whatever is done here.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.delivery.as_ref().is_some_and(Delivery::is_lost)
+    }
+
     /// Takes it out of the queue, if it still is in it.
     pub(crate) fn ack(self) -> impl Future<Output = ()> + Send {
         // Without the message, for which each running task would keep room twice.

@@ -116,10 +116,15 @@ impl Settler {
 
     /// Publishes the successor, then acks. Whether it came to that.
     async fn replace(&self, held: Held, successor: &Successor) -> bool {
-        match self.publish(successor).await {
+        match self.publish(&held, successor).await {
             Tried::Done(()) => {
                 held.ack().await;
                 true
+            }
+            // It comes again by itself; a successor beside it would be the same task twice.
+            Tried::Never(_) | Tried::GaveUp if held.is_lost() => {
+                tracing::debug!(queue.name = %held.queue, "the connection of a delivery is lost, and with it its successor");
+                false
             }
             // It can never go on as it is; a dead letter holds all of it in its body.
             Tried::Never(error) if successor.queue != DEAD => {
@@ -140,10 +145,14 @@ impl Settler {
         self.bury(held, &burial, &Reason::new("unpublishable", error.to_string())).await;
     }
 
-    async fn publish(&self, successor: &Successor) -> Tried<(), PublishError> {
+    async fn publish(&self, held: &Held, successor: &Successor) -> Tried<(), PublishError> {
         let Successor { queue, delay, message } = successor;
+        if held.is_lost() {
+            return Tried::GaveUp;
+        }
         let publish = || self.broker.publish_after(queue, *delay, message).boxed();
-        hold(&self.shutdown, "its successor is published", PublishError::is_final, publish).await
+        let is_final = |error: &PublishError| error.is_final() || held.is_lost();
+        hold(&self.shutdown, "its successor is published", is_final, publish).await
     }
 }
 

@@ -47,6 +47,14 @@ impl Delivery {
         u64::try_from(count).unwrap_or(0)
     }
 
+    /// Whether its connection is known to be gone, so that it will be handed out again whatever is done here.
+    pub fn is_lost(&self) -> bool {
+        match &self.acker {
+            Acker::Amqp(ticket) => ticket.is_lost(),
+            Acker::Single(_) | Acker::Memory(_) => false,
+        }
+    }
+
     /// Takes it out of the queue, at the latest a few milliseconds later: a consumer's acks are sent together. `false`
     /// when the connection is known to be gone, so that it will be handed out again.
     pub fn ack(self) -> impl Future<Output = bool> + Send {

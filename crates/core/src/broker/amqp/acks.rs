@@ -128,6 +128,11 @@ impl Ticket {
         kept
     }
 
+    /// Whether the channel is gone, so that the message is handed out again.
+    pub(in super::super) fn is_lost(&self) -> bool {
+        self.acks.window().is_closed()
+    }
+
     /// The message goes back to its queue.
     pub(in super::super) async fn requeue(&self) -> bool {
         let options = BasicNackOptions { multiple: false, requeue: true };

@@ -86,6 +86,8 @@ impl supervisor::Session for Session {
     async fn run(&self, held: &mut bool) -> Result<(), LinkError> {
         let ended = self.consume(held).await;
         self.live.store(false, Ordering::SeqCst);
+        // What nobody has taken comes again on the next connection, and can be acked only there.
+        drop(self.handover.take_all());
         ended
     }
 }
@@ -186,7 +188,7 @@ impl Session {
     fn is_overdue(&self, flow: &mut Flow<'_>) -> Result<bool, LinkError> {
         flow.next_period()?;
         let oldest = self.handover.oldest().or_else(|| flow.oldest_held());
-        Ok(oldest.is_some_and(|period| flow.period - period > PERIODS))
+        Ok(oldest.is_some_and(|period| flow.period.saturating_sub(period) > PERIODS))
     }
 
     /// Consumes what is wanted now, and no more than that.

@@ -95,6 +95,11 @@ impl Window {
         self.slots.iter().all(|slot| *slot == Slot::Gone)
     }
 
+    /// Whether the channel is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// The channel is gone. How many finished ones will be handed out again.
     pub(super) fn close(&mut self) -> usize {
         self.closed = true;
