@@ -195,7 +195,7 @@ impl Session {
     async fn follow(&self, flow: &mut Flow<'_>) -> Result<(), LinkError> {
         let (version, list) = (self.wanted.version(), self.wanted.list());
         for queue in flow.agree(&list).await? {
-            flow.give_back(self.handover.take_of(&queue)).await;
+            flow.give_back(self.handover.take_of(&queue)).await?;
         }
         flow.version = version;
         self.live.store(!list.is_empty(), Ordering::SeqCst);
@@ -207,7 +207,7 @@ impl Session {
     async fn pause(&self, flow: &mut Flow<'_>) -> Result<(), LinkError> {
         let wait = self.handover.wait();
         flow.stop().await?;
-        let count = flow.give_back(self.handover.take_all()).await;
+        let count = flow.give_back(self.handover.take_all()).await?;
         tracing::warn!(
             count,
             ?wait,
@@ -226,7 +226,9 @@ impl Session {
     async fn finish(&self, flow: &mut Flow<'_>) -> Result<(), LinkError> {
         self.live.store(false, Ordering::SeqCst);
         flow.stop().await?;
-        flow.give_back(VecDeque::new()).await;
+        if let Err(error) = flow.give_back(VecDeque::new()).await {
+            tracing::debug!(%error, "prefetched messages go back when the connection closes");
+        }
         self.close.cancelled().await;
         Ok(())
     }

@@ -177,8 +177,9 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    /// Requeues these, what is held of ended consumers, and tells how many went back.
-    pub(super) async fn give_back(&mut self, waiting: VecDeque<Delivery>) -> usize {
+    /// Requeues these, what is held of ended consumers, and tells how many went back. What does not in time goes back with
+    /// the connection only, so that this one must end.
+    pub(super) async fn give_back(&mut self, waiting: VecDeque<Delivery>) -> Result<usize, LinkError> {
         let idle = |sources: &[Source], queue: &str| {
             !sources.iter().any(|source| *source.queue == *queue && source.consuming.is_some())
         };
@@ -192,11 +193,9 @@ impl<'a> Flow<'a> {
                 delivery.requeue().await;
             }
         };
-        if tokio::time::timeout(GIVE_BACK, rest).await.is_err() {
-            tracing::debug!("prefetched messages go back when the connection closes");
-        }
         metrics::counter!("postrider_deliveries_given_back_total").increment(count as u64);
-        count
+        let back = tokio::time::timeout(GIVE_BACK, rest).await;
+        back.map(|()| count).map_err(|_| LinkError::Timeout(GIVE_BACK))
     }
 
     async fn consume(&mut self, number: usize, prefetch: u16) -> Result<(), LinkError> {
