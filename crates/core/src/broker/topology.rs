@@ -197,6 +197,14 @@ impl Topology {
         self.celery_layout(PROBE, arguments, true)
     }
 
+    /// The same, taken as it is where it is there: another process has made it, perhaps with other settings.
+    #[must_use]
+    pub fn as_found(mut self) -> Self {
+        self.exchanges.iter_mut().for_each(|exchange| exchange.owned = false);
+        self.queues.iter_mut().for_each(|queue| queue.owned = false);
+        self
+    }
+
     fn celery_layout(mut self, name: &str, arguments: Table, owned: bool) -> Self {
         self.add_exchange(name, ExchangeKind::Direct, owned);
         self.queues.push(Queue { name: name.into(), arguments, owned });

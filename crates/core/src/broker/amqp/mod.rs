@@ -33,8 +33,8 @@ use publisher::Publisher;
 
 use super::topology::{Topology, delay_route};
 use super::{
-    Address, Consumer, Inquiry, InquiryError, Mailbox, MailboxConfig, PublishError, Subscription,
-    message::Message,
+    Address, Consumer, Inquiry, InquiryError, Mailbox, MailboxConfig, NotPublished, PublishError,
+    Subscription, message::Message,
 };
 use crate::shutdown::Shutdown;
 
@@ -49,8 +49,10 @@ pub struct AmqpBroker {
 impl AmqpBroker {
     /// Starts connecting in the background and keeps connected until the soft stop has drained.
     ///
-    /// `topology` is made sure of at each connect.
-    pub fn start(config: AmqpConfig, topology: Topology, shutdown: &Shutdown) -> Self {
+    /// `topology` is made sure of at each connect, and so is the queue of the probe. A producer whose queues others
+    /// declare has nothing to add: `Topology::default()`.
+    pub fn start(config: AmqpConfig, mut topology: Topology, shutdown: &Shutdown) -> Self {
+        topology.extend(Topology::default().probe_queue());
         let (config, declared) = (Arc::new(config), Arc::new(Declared::new(topology)));
         let publisher = Publisher::start(Arc::clone(&config), Arc::clone(&declared), shutdown);
         Self { config, declared, publisher }
@@ -80,8 +82,20 @@ impl AmqpBroker {
         let Some((exchange, key)) = delay_route(queue, delay) else {
             return self.publish(queue, message).await;
         };
-        self.publisher.lead_to(queue).await?;
-        self.publisher.publish(&exchange, &key, message).await
+        let delayed = match self.publisher.lead_to(queue).await {
+            Ok(()) => self.publisher.publish(&exchange, &key, message).await,
+            Err(error) => Err(error),
+        };
+        match delayed {
+            // Who may not declare a ladder leaves the wait to the consumer, which reads the instant. Who declares one has
+            // lost it for a moment, and would get the message back at once.
+            Err(PublishError::NotPublished(NotPublished::Returned(_)))
+                if message.header("eta").is_some() && !self.declared.has_exchange(&exchange) =>
+            {
+                self.publish(queue, message).await
+            }
+            ended => ended,
+        }
     }
 
     pub(super) async fn publish_to(

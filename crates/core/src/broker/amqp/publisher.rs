@@ -190,9 +190,9 @@ impl Publisher {
         let link = Arc::new(Link::open(connection, limit).await?);
         self.probe(&link).await?;
         *held = true;
-        self.looked(Ok(()));
         tracing::info!("the broker takes messages");
         self.link.send_replace(Some(Arc::clone(&link)));
+        self.looked(Ok(()));
         let mut tick = tokio::time::interval(PROBE_EVERY);
         loop {
             tokio::select! {

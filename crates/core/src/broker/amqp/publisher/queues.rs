@@ -4,7 +4,7 @@ use lapin::options::{QueueDeclareOptions, QueuePurgeOptions};
 use lapin::types::FieldTable;
 
 use super::super::super::message::Message;
-use super::super::super::topology::{Home, Topology, due_route, unusable};
+use super::super::super::topology::{Home, QueueType, Topology, due_route, unusable};
 use super::super::super::{NotPublished, PublishError};
 use super::super::connect::{LinkError, within};
 use super::super::{TopologyError, convert, declare};
@@ -34,20 +34,24 @@ impl Publisher {
         Ok(())
     }
 
-    /// Makes sure that the delay ladder leads to this queue.
+    /// Makes sure that the delay ladder leads to this queue. Where no worker has made the ladder yet, it is made.
     pub(in super::super) async fn lead_to(&self, queue: &str) -> Result<(), PublishError> {
         if self.declared.is_delayed(queue) {
             return Ok(());
         }
-        let link = self.link()?;
-        let (exchange, key) = due_route(queue);
-        match declare::bind(&link.connection, &self.config, exchange, queue, &key).await {
-            Ok(()) => {
-                self.declared.delays(queue);
-                Ok(())
+        let (foot, key) = due_route(queue);
+        let mut bound = declare::bind(&self.link()?.connection, &self.config, foot, queue, &key).await;
+        if bound.is_err() && !self.declared.has_exchange(foot) {
+            let ladder = Topology::default().delay_ladder(QueueType::default(), []).as_found();
+            if self.extend(ladder).await.is_ok() {
+                bound = declare::bind(&self.link()?.connection, &self.config, foot, queue, &key).await;
             }
-            Err(error) => Err(PublishError::NotPublished(NotPublished::Returned(error.to_string()))),
         }
+        let returned =
+            |error: LinkError| PublishError::NotPublished(NotPublished::Returned(error.to_string()));
+        bound.map_err(returned)?;
+        self.declared.delays(queue);
+        Ok(())
     }
 
     /// Makes a queue that is not of the topology where it is missing, in Celery's layout. It is not made sure of again.
