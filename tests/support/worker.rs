@@ -131,6 +131,14 @@ impl Setup {
         self
     }
 
+    /// The queue has another name, that begins as it would have.
+    #[must_use]
+    pub fn queue_suffix(mut self, suffix: &str) -> Self {
+        self.queue.push_str(suffix);
+        self.queues[0].name.clone_from(&self.queue);
+        self
+    }
+
     /// The queue is of that type.
     #[must_use]
     pub fn queue_type(mut self, kind: &'static str) -> Self {

@@ -6,7 +6,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use postrider_tests::{
     amqp::Envelope,
     celery::{OddMessage, fixture, odd_messages, send_sms},
-    provider::Provider,
+    provider::{Answer, Provider},
     servers::eventually,
     worker::{PATIENCE, Setup},
 };
@@ -53,6 +53,27 @@ async fn tasks_of_another_program_go_to_the_unclaimed_queue_unchanged_and_ours_i
     assert_eq!(setup.dead_letters().await, []);
     let log = setup.finish(worker).await;
     assert!(log.contains("give our tasks a queue of their own"), "{log}");
+}
+
+#[tokio::test]
+async fn a_queue_with_a_name_as_celery_allows_it_is_consumed_and_its_retries_come_back() {
+    let mut first = true;
+    let provider =
+        Provider::answering(
+            move |_| {
+                if std::mem::take(&mut first) { Answer::status(429) } else { Answer::taken() }
+            },
+        )
+        .await;
+    let setup = Setup::new("name").provider(&provider).foreign().queue_suffix(".tenant:high/1 %*");
+    let worker = setup.start().await;
+    let id = super::fresh_id();
+
+    setup.amqp().await.publish(&setup.queue, &send_sms(&id, "13800138000", "123456")).await;
+
+    let requests = provider.wait_for(2, SOON).await;
+    assert_eq!((&requests[1].id, requests[1].attempt), (&id, 2));
+    setup.finish(worker).await;
 }
 
 /// Properties, headers with their types, and body. No table of headers is as good as an empty one, and a quorum queue

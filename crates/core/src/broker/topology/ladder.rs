@@ -80,9 +80,9 @@ fn rung_name(rung: u32) -> String {
     format!("postrider.delay.{rung}")
 }
 
-/// A queue's name as one word of a topic, so that `#.low` does not match what is meant for `sms.low`.
+/// A queue's name as one word of a topic, so that `#.low` does not match what is meant for `sms.low`, nor `#.*` all.
 pub(super) fn one_word(queue: &str) -> String {
-    queue.replace('%', "%25").replace('.', "%2E")
+    queue.replace('%', "%25").replace('.', "%2E").replace('*', "%2A").replace('#', "%23")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `[[queues]]`: the queues of the configuration. What each key means stands in `config.default.toml`.
 
-use postrider_core::broker::topology::{Bound, ExchangeKind, QueueSpec, QueueType};
+use postrider_core::broker::topology::{Bound, ExchangeKind, QueueSpec, QueueType, unclaimed, unusable};
 use postrider_core::config::{ConfigError, QueueSection};
 use serde::{Deserialize, Serialize};
 
@@ -108,8 +108,7 @@ impl QueueSettings {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let section = QueueSection { name: self.name.clone(), kind: QueueType::Quorum, owned: self.owned };
-        section.check("queues.name")?;
+        self.check_name()?;
         if self.max_priority == Some(0) {
             return Err(ConfigError::key("queues.max_priority", "must be 1 to 255"));
         }
@@ -119,6 +118,23 @@ impl QueueSettings {
             return Err(ConfigError::key("queues", format!("{start:?}… is longer than 255 bytes")));
         }
         Ok(())
+    }
+
+    /// Another program names its queues as it likes, as far as AMQP carries the names that are made of them.
+    fn check_name(&self) -> Result<(), ConfigError> {
+        let Self { name, owned, .. } = self;
+        if *owned {
+            let section = QueueSection { name: name.clone(), kind: QueueType::Quorum, owned: true };
+            return section.check("queues.name");
+        }
+        let start = || name.chars().take(32).collect::<String>();
+        let refused = |reason: &str| Err(ConfigError::key("queues.name", format!("{:?} {reason}", start())));
+        match unusable(name) {
+            Some(reason) => refused(reason),
+            None if name.is_empty() => refused("must not be empty"),
+            None if unclaimed(name).len() > 255 => refused("is too long"),
+            None => Ok(()),
+        }
     }
 
     /// Its bindings beside the one to the exchange of its own name.
@@ -142,6 +158,20 @@ impl QueueSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_programs_queue_has_any_name_that_amqp_carries_and_ours_a_plain_one() {
+        for name in ["tenant:high", "app/default", "émail", &"x".repeat(200)] {
+            assert!(QueueSettings::foreign(name).check().is_ok(), "{name}");
+            assert!(
+                QueueSettings { owned: true, ..QueueSettings::foreign(name) }.check().is_ok()
+                    == name.starts_with('x')
+            );
+        }
+        for name in ["", "postrider.probe", "sms.returned", &"x".repeat(201)] {
+            assert!(QueueSettings::foreign(name).check().is_err(), "{name}");
+        }
+    }
 
     fn queue(toml: &str) -> QueueSettings {
         let value: serde_json::Value = serde_json::from_str(toml).unwrap();
