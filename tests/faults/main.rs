@@ -6,5 +6,6 @@ mod canary_shop;
 mod fresh_broker;
 mod killed_workers;
 mod mixed_kills;
+mod refused_queue;
 mod restarts;
 mod unconfirmed;

@@ -17,6 +17,8 @@ const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Wanted {
     list: Mutex<Vec<Subscription>>,
+    /// The queues of the start.
+    first: Vec<String>,
     version: AtomicU64,
     /// Told at each change, and when the consumer is cancelled.
     pub(super) changed: Notify,
@@ -33,6 +35,7 @@ pub struct Consumers {
 impl Wanted {
     pub(super) fn new(list: Vec<Subscription>) -> Arc<Self> {
         Arc::new(Self {
+            first: list.iter().map(|one| one.queue.clone()).collect(),
             list: Mutex::new(list),
             version: AtomicU64::new(1),
             changed: Notify::new(),
@@ -53,6 +56,16 @@ impl Wanted {
     /// The list of that version is in force.
     pub(super) fn followed(&self, version: u64) {
         self.followed.send_replace(version);
+    }
+
+    /// A queue that was added later is not wanted any more. `false` when it is one of the start, or not in the list.
+    pub(super) fn give_up(&self, queue: &str) -> bool {
+        let without = |list: &mut Vec<Subscription>| {
+            let before = list.len();
+            list.retain(|one| one.queue != queue);
+            list.len() < before
+        };
+        !self.first.iter().any(|first| first == queue) && self.change(without).is_some()
     }
 
     /// What was told about it is to be looked at anew.

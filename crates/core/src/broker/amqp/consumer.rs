@@ -22,7 +22,7 @@ use futures::future::try_join_all;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use self::flow::Flow;
+use self::flow::{Agreed, Flow};
 use super::super::Subscription;
 use super::super::consumers::Wanted;
 use super::super::delivery::Consumer;
@@ -194,7 +194,15 @@ impl Session {
     /// Consumes what is wanted now, and no more than that.
     async fn follow(&self, flow: &mut Flow<'_>) -> Result<(), LinkError> {
         let (version, list) = (self.wanted.version(), self.wanted.list());
-        for queue in flow.agree(&list).await? {
+        let Agreed { ended, refused } = flow.agree(&list).await?;
+        for (queue, error) in refused {
+            // One of the first queues may become readable, and without it the worker is not what it was started for.
+            if !self.wanted.give_up(&queue) {
+                return Err(error);
+            }
+            tracing::error!(queue.name = %queue, %error, "a queue that was added cannot be consumed: it is left out");
+        }
+        for queue in ended {
             flow.give_back(self.handover.take_of(&queue)).await?;
         }
         flow.version = version;

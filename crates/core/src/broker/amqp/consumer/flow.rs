@@ -39,6 +39,15 @@ pub(super) struct Flow<'a> {
     told: (String, u16),
 }
 
+/// What came of bringing the channels to agree with what is wanted.
+#[derive(Default)]
+pub(super) struct Agreed {
+    /// The queues from which nothing is taken any more.
+    pub(super) ended: Vec<Arc<str>>,
+    /// Those that this user may not read.
+    pub(super) refused: Vec<(Arc<str>, LinkError)>,
+}
+
 /// A channel, for one queue.
 struct Source {
     queue: Arc<str>,
@@ -120,9 +129,9 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    /// Consumes what is wanted and no more. The queues from which nothing is taken any more.
-    pub(super) async fn agree(&mut self, wanted: &[Subscription]) -> Result<Vec<Arc<str>>, LinkError> {
-        let mut ended = Vec::new();
+    /// Consumes what is wanted and no more.
+    pub(super) async fn agree(&mut self, wanted: &[Subscription]) -> Result<Agreed, LinkError> {
+        let Agreed { mut ended, mut refused } = Agreed::default();
         for number in 0..self.sources.len() {
             let source = &self.sources[number];
             let want = wanted.iter().find(|one| *one.queue == *source.queue);
@@ -151,12 +160,21 @@ impl<'a> Flow<'a> {
                     ending: false,
                     closed: false,
                 });
-                self.consume(self.sources.len() - 1, *prefetch).await?;
+                let number = self.sources.len() - 1;
+                match self.consume(number, *prefetch).await {
+                    // The broker has closed the channel, and no other one.
+                    Err(error) if error.is_refused() => {
+                        let source = &mut self.sources[number];
+                        source.closed = true;
+                        refused.push((Arc::clone(&source.queue), error));
+                    }
+                    begun => begun?,
+                }
             }
         }
         self.close_idle().await;
         self.tell(wanted);
-        Ok(ended)
+        Ok(Agreed { ended, refused })
     }
 
     /// Logs what is consumed, once for each change.
