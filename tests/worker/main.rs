@@ -17,6 +17,7 @@ mod expiry;
 mod foreign_queue;
 mod keys;
 mod library;
+mod lost_connection;
 mod odd_messages;
 mod queues;
 mod redis_policy;

@@ -19,12 +19,13 @@ use rand::RngExt as _;
 use tokio::time::sleep;
 
 use crate::dead::REPLAYS_HEADER;
-use crate::disposition::{Ended, after_run};
+use crate::disposition::{AfterRun, Ended, after_run};
 use crate::execute::{Executor, number};
 use crate::guard::{Guard, Ran};
 use crate::held::Held;
 use crate::limits::TimeLimits;
 use crate::observer::{Arrived, Entry};
+use crate::patience::Tried;
 
 /// A message whose task is registered here, with what is known of it.
 pub(crate) struct Attempt<'a, S> {
@@ -59,10 +60,15 @@ impl<S: Send + Sync + 'static> Executor<S> {
             Err(_) if expired => return self.done(attempt, Ended::Expired).await,
             Err(reason) => return self.fail(attempt, reason).boxed().await,
         };
-        if attempt.held.redelivered
-            && let Some(value) = self.earlier_success(&attempt).boxed().await
-        {
-            return self.succeed_again(attempt, value).boxed().await;
+        if attempt.held.redelivered {
+            match self.earlier_success(&attempt).boxed().await {
+                Tried::Done(Some(value)) => return self.succeed_again(attempt, value).boxed().await,
+                Tried::GaveUp if self.shutdown.hard().is_cancelled() => {
+                    return self.conclude(attempt, AfterRun::Requeue).await;
+                }
+                // A store that stays away keeps no task from running, here as at its end.
+                Tried::Done(None) | Tried::Never(_) | Tried::GaveUp => {}
+            }
         }
         let policy = self.policy(task.options());
         let ran = self.guarded(&mut attempt, job, policy, expired).await;

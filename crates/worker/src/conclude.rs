@@ -195,7 +195,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         tracing::debug!(task.name = attempt.task.name(), task.id = %attempt.headers.id, call = %call.task, "task is replaced");
         attempt.count("replaced");
         match self.follow_replaced(&attempt, call).await {
-            Tried::Done(()) => attempt.held.ack().await,
+            Tried::Done(()) => attempt.held.ack_replaced().await,
             Tried::GaveUp => self.settler.give_back(attempt.held).await,
             Tried::Never(reason) => self.fail(attempt, reason).await,
         }

@@ -22,6 +22,7 @@ use crate::held::{ANNOUNCED_HEADER, Held};
 use crate::limits::Limits;
 use crate::observer::Observer;
 use crate::rate_limit::{Admission, RateLimits};
+use crate::runs::{Begun, Runs};
 use crate::settle::Settler;
 use crate::sources::Sources;
 
@@ -51,6 +52,8 @@ pub(crate) struct Executor<S> {
     pub result_options: ResultOptions,
     /// What watches the tasks.
     pub observer: Observer,
+    /// The messages that are worked on.
+    pub runs: Runs,
     /// How often tasks may begin.
     pub rates: Arc<RateLimits>,
     /// Whether the messages of failed tasks are kept.
@@ -72,6 +75,16 @@ impl<S: Send + Sync + 'static> Executor<S> {
         let headers = TaskHeaders::read(&held.message);
         let registered = headers.as_ref().ok().and_then(|headers| self.registry.get(&headers.task));
         let known = headers.as_ref().ok().zip(registered);
+        if let Some((headers, task)) = known {
+            held = match self.runs.begin(headers, held) {
+                Begun::Now(held) => held,
+                Begun::Before => return told_again(task.name(), &headers.id, "it runs here already"),
+                Begun::Ended(held) => {
+                    told_again(task.name(), &headers.id, "it has ended here");
+                    return held.ack().boxed().await;
+                }
+            };
+        }
         let decided = on_arrival(&Arrival {
             headers: &headers,
             registered: registered.is_some(),
@@ -176,6 +189,12 @@ impl<S: Send + Sync + 'static> Executor<S> {
             held.message = modern;
         }
     }
+}
+
+/// The broker handed out a message again that is not run again.
+fn told_again(task: &'static str, id: &str, why: &'static str) {
+    tracing::info!(task.name = task, task.id = id, "task is not run again: {why}");
+    metrics::counter!("postrider_tasks_total", "task" => task, "outcome" => "repeated").increment(1);
 }
 
 /// Why the broker took the message out of that queue. A message that came down the delay ladder has died there too.

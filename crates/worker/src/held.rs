@@ -2,12 +2,17 @@
 //!
 //! A task that is acknowledged before its run goes on with the message alone: whatever comes after it is published all
 //! the same, but nothing can go back to the queue any more.
+//!
+//! Deliveries of the same message that came while it was worked on are settled with it, see [`runs`](crate::runs).
 
 use std::mem;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use postrider_core::broker::Delivery;
 use postrider_core::broker::message::Message;
+
+use crate::runs::Claim;
 
 /// On a message that waits in the broker and of which `task-received` was said.
 pub(crate) const ANNOUNCED_HEADER: &str = "postrider-received";
@@ -27,6 +32,8 @@ pub(crate) struct Held {
     pub message: Message,
     /// What settles it, until it is.
     delivery: Option<Delivery>,
+    /// That it is worked on here, unless it is a copy of one that is.
+    pub(crate) claim: Option<Claim>,
 }
 
 impl Held {
@@ -44,23 +51,53 @@ impl Held {
         self.delivery.as_ref().is_some_and(Delivery::is_lost)
     }
 
-    /// Takes it out of the queue, if it still is in it.
+    /// Takes it out of the queue, if it still is in it. When it comes again, because its ack was lost, it is not run.
     pub(crate) fn ack(self) -> impl Future<Output = ()> + Send {
-        // Without the message, for which each running task would keep room twice.
-        let delivery = self.delivery;
-        async move {
-            if let Some(delivery) = delivery {
-                delivery.ack().await;
-            }
-        }
+        let again = self.claim.map(Claim::settled).unwrap_or_default();
+        ack_all(self.delivery, again)
+    }
+
+    /// The same for a message in whose place another was published that cannot be told from it.
+    pub(crate) fn ack_replaced(self) -> impl Future<Output = ()> + Send {
+        let again = self.claim.map(Claim::forgotten).unwrap_or_default();
+        ack_all(self.delivery, again)
     }
 
     /// Puts it back, for whichever worker comes next. `false` when it was acknowledged before its run and is gone.
-    pub(crate) async fn requeue(self) -> bool {
-        let Some(mut delivery) = self.delivery else { return false };
+    pub(crate) async fn requeue(mut self) -> bool {
+        let again = self.claim.take().map(Claim::forgotten).unwrap_or_default();
+        let deliveries: Vec<Delivery> = self.into_delivery().into_iter().chain(again).collect();
+        let goes_back = !deliveries.is_empty();
+        for delivery in deliveries {
+            delivery.requeue().await;
+        }
+        goes_back
+    }
+
+    /// The delivery as it came, unless it is settled.
+    pub(crate) fn into_delivery(self) -> Option<Delivery> {
+        let mut delivery = self.delivery?;
+        (delivery.exchange, delivery.routing_key) = self.published_to;
         delivery.message = self.message;
-        delivery.requeue().await;
-        true
+        Some(delivery)
+    }
+}
+
+/// Without the messages, for which each running task would keep room twice.
+fn ack_all(delivery: Option<Delivery>, again: Vec<Delivery>) -> impl Future<Output = ()> + Send {
+    async move {
+        if let Some(delivery) = delivery {
+            delivery.ack().await;
+        }
+        if !again.is_empty() {
+            ack_each(again).boxed().await;
+        }
+    }
+}
+
+async fn ack_each(deliveries: Vec<Delivery>) {
+    for delivery in deliveries {
+        delivery.ack().await;
     }
 }
 
@@ -76,6 +113,7 @@ impl From<Delivery> for Held {
             announced,
             message,
             delivery: Some(delivery),
+            claim: None,
         }
     }
 }

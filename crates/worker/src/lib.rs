@@ -33,6 +33,7 @@ mod pool;
 mod rate_limit;
 mod report;
 mod revoked;
+mod runs;
 mod settle;
 mod shared_queue;
 mod sources;

@@ -1,13 +1,15 @@
 //! What is told of a task to those who wait for its result: the states that are stored, and as what an error is shown.
 
+use futures::FutureExt as _;
 use postrider_core::broker::message::{Message, Properties};
 use postrider_core::celery::{Arguments, Exception, Request};
-use postrider_core::results::{Extended, Meta, State};
+use postrider_core::results::{Extended, Meta, ResultError, State};
 use postrider_core::task::{Context, Reason, Registered};
 use serde_json::{Map, Value, json};
 
 use crate::attempt::Attempt;
 use crate::execute::Executor;
+use crate::patience::{Tried, hold};
 
 impl<S: Send + Sync + 'static> Executor<S> {
     /// Whether the result of a task is stored: not without a backend, nor where its caller, or else the task,
@@ -18,12 +20,22 @@ impl<S: Send + Sync + 'static> Executor<S> {
 
     /// The value of a task whose message came back although it has succeeded: its ack was lost with a connection, or its
     /// worker ended before it.
-    pub(crate) async fn earlier_success(&self, attempt: &Attempt<'_, S>) -> Option<Value> {
+    pub(crate) async fn earlier_success(
+        &self,
+        attempt: &Attempt<'_, S>,
+    ) -> Tried<Option<Value>, ResultError> {
         if !self.keeps_result(attempt) {
-            return None;
+            return Tried::Done(None);
         }
-        let known = self.results.get(&attempt.headers.id).await.ok().flatten();
-        known.filter(|meta| meta.state == State::Success).map(|meta| meta.result)
+        let is_final = |error: &ResultError| !matches!(error, ResultError::Store(_));
+        let get = || self.results.get(&attempt.headers.id).boxed();
+        match hold(&self.shutdown, "it is known whether it has succeeded", is_final, get).await {
+            Tried::Done(known) => {
+                Tried::Done(known.filter(|meta| meta.state == State::Success).map(|meta| meta.result))
+            }
+            Tried::Never(error) => Tried::Never(error),
+            Tried::GaveUp => Tried::GaveUp,
+        }
     }
 
     /// Stores that a task runs.

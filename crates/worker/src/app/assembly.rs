@@ -14,6 +14,7 @@ use crate::blocking::Threads;
 use crate::control::{Changes, Levers, Prepared};
 use crate::execute::Executor;
 use crate::intake::{self, Intake};
+use crate::runs::Runs;
 use crate::settle::Settler;
 use crate::sources::Sources;
 
@@ -91,6 +92,7 @@ impl<S: Send + Sync + 'static> Worker<S> {
             threads: Threads::new(options.threads.max(1), options.most_stuck_threads, worn.clone()),
             results,
             result_options: self.result_options,
+            runs: Runs::default(),
             rates: self.rates,
             dead_letters: options.dead_letters,
         };

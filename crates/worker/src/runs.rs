@@ -1,0 +1,141 @@
+//! The messages that are worked on here, and those that lately were: what the broker hands out again is not run again.
+//!
+//! 1. When a connection is lost the broker takes back what was not acknowledged, while the tasks go on here.
+//! 2. A message that comes again meanwhile is left to the run that it has: its new delivery is settled with the first
+//!    one, and in the same way.
+//! 3. One that comes again afterwards, because its ack was lost, is acknowledged. One that went back to its queue is run.
+//!
+//! Only what the broker says it handed out before is looked up: copies that a producer published are each run. A retry or
+//! a task that waited is another message than the one it came from: its count or its time differs.
+
+use std::array;
+use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use postrider_core::broker::Delivery;
+use postrider_core::celery::TaskHeaders;
+
+use crate::held::Held;
+
+/// Locks that the messages are spread over.
+const SHARDS: usize = 16;
+/// How many that have ended are remembered, a shard: all that can end while a connection is rebuilt.
+const ENDED: usize = 1024;
+/// For how long they are.
+const LATELY: Duration = Duration::from_mins(5);
+
+/// The messages that are worked on. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Runs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    /// By message: further deliveries of it.
+    running: HashMap<u64, Vec<Delivery>>,
+    ended: VecDeque<(u64, Instant)>,
+}
+
+/// That a message is worked on. Dropping it says that it was not settled.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    runs: Runs,
+    /// Until it has ended.
+    message: Option<u64>,
+}
+
+/// What becomes of a message that has come.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// It is worked on.
+    Now(Held),
+    /// It is worked on already, and its delivery was left to that run.
+    Before,
+    /// It was settled before: it is only to be acknowledged.
+    Ended(Held),
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self { shards: array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+    }
+}
+
+impl Runs {
+    /// Begins to work on a message, unless that was done before. A copy of one that is worked on has no claim.
+    pub(crate) fn begin(&self, headers: &TaskHeaders, mut held: Held) -> Begun {
+        let TaskHeaders { task, id, retries, eta, .. } = headers;
+        let message = self.0.hasher.hash_one((task, id, retries, eta));
+        self.shard(message, |shard| {
+            if held.redelivered && shard.has_ended(message) {
+                return Begun::Ended(held);
+            }
+            match shard.running.entry(message) {
+                Entry::Occupied(mut again) if held.redelivered => {
+                    again.get_mut().extend(held.into_delivery());
+                    return Begun::Before;
+                }
+                Entry::Occupied(_) => {}
+                Entry::Vacant(place) => {
+                    place.insert(Vec::new());
+                    held.claim = Some(Claim { runs: self.clone(), message: Some(message) });
+                }
+            }
+            Begun::Now(held)
+        })
+    }
+
+    fn shard<T>(&self, message: u64, use_it: impl FnOnce(&mut Shard) -> T) -> T {
+        #[expect(clippy::cast_possible_truncation, reason = "any bits do")]
+        let shard = &self.0.shards[message as usize % SHARDS];
+        use_it(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Shard {
+    fn remember(&mut self, message: u64) {
+        if self.ended.len() >= ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((message, Instant::now()));
+    }
+
+    fn has_ended(&self, message: u64) -> bool {
+        self.ended.iter().any(|(ended, at)| *ended == message && at.elapsed() < LATELY)
+    }
+}
+
+impl Claim {
+    /// The message was dealt with, and needs no run any more. Gives the deliveries that are to be acknowledged with it.
+    pub(crate) fn settled(mut self) -> Vec<Delivery> {
+        self.end(true)
+    }
+
+    /// The message is to be run when it comes again. Gives the deliveries that are settled with it.
+    pub(crate) fn forgotten(mut self) -> Vec<Delivery> {
+        self.end(false)
+    }
+
+    fn end(&mut self, remembered: bool) -> Vec<Delivery> {
+        let Some(message) = self.message.take() else { return Vec::new() };
+        self.runs.shard(message, |shard| {
+            if remembered {
+                shard.remember(message);
+            }
+            shard.running.remove(&message).unwrap_or_default()
+        })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}

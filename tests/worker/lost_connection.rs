@@ -1,0 +1,263 @@
+//! A connection that is lost while a task runs: the broker hands its message out again, and the task is not run twice.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use postrider_core::{
+    broker::{
+        AmqpBroker, AmqpConfig, Broker,
+        topology::{QueueSpec, Topology},
+    },
+    clock::Clock,
+    producer::Producer,
+    results::{MemoryResults, ResultOptions, Results},
+    shutdown::Shutdown,
+    task::{Context, Registry, Run, Signature, Task, TaskResult},
+};
+use postrider_tests::{
+    servers::{eventually, shared_amqp_url},
+    worker::Setup,
+};
+use postrider_worker::{ControlOptions, Options, WorkQueue, Worker};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+
+use super::SOON;
+
+/// Waits until it may end.
+#[derive(Debug, Serialize, Deserialize)]
+struct Hold {}
+
+impl Task for Hold {
+    const NAME: &'static str = "hold";
+}
+
+impl Run<Services> for Hold {
+    async fn run(self, services: &Services, _context: &Context) -> TaskResult {
+        services.begun.add_permits(1);
+        services.go.acquire().await.expect("no semaphore is closed").forget();
+        Ok(())
+    }
+}
+
+struct Services {
+    begun: Semaphore,
+    go: Semaphore,
+}
+
+/// What lies between a worker and its broker: a network that can be cut.
+struct Network {
+    address: SocketAddr,
+    up: watch::Sender<bool>,
+    _listening: JoinSet<()>,
+}
+
+impl Network {
+    async fn before(server: String) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (address, up) = (listener.local_addr().unwrap(), watch::Sender::new(true));
+        let mut listening = JoinSet::new();
+        listening.spawn(forward(listener, server, up.subscribe()));
+        Self { address, up, _listening: listening }
+    }
+
+    /// Every connection is lost, and none can be made.
+    fn cut(&self) {
+        self.up.send_replace(false);
+    }
+
+    fn mend(&self) {
+        self.up.send_replace(true);
+    }
+}
+
+async fn forward(listener: TcpListener, server: String, up: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    while let Ok((mut client, _)) = listener.accept().await {
+        let mut cut = up.clone();
+        if *cut.borrow_and_update() {
+            let mut server = TcpStream::connect(&server).await.unwrap();
+            connections.spawn(async move {
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut server) => {}
+                    _ = cut.wait_for(|up| !up) => {}
+                }
+            });
+        }
+    }
+}
+
+/// A queue, and workers that consume it through a network that can be cut.
+struct Rig {
+    setup: Setup,
+    network: Network,
+    services: Arc<Services>,
+    results: Results,
+}
+
+/// A worker of a rig.
+struct Working {
+    shutdown: Shutdown,
+    worker: JoinSet<bool>,
+}
+
+impl Rig {
+    async fn start(test: &str, results: Results) -> Self {
+        let setup = Setup::new(test).foreign();
+        let url = reqwest::Url::parse(&shared_amqp_url()).unwrap();
+        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5672));
+        let services = Arc::new(Services { begun: Semaphore::new(0), go: Semaphore::new(0) });
+        Self { setup, network: Network::before(server).await, services, results }
+    }
+
+    fn broker(&self, url: &str, shutdown: &Shutdown) -> Broker {
+        let seconds = Duration::from_secs;
+        let config = AmqpConfig {
+            url: url.into(),
+            name: "lost".into(),
+            heartbeat: seconds(5),
+            connect_timeout: seconds(3),
+            publish_timeout: seconds(3),
+            declare: true,
+        };
+        let topology = Topology::default().queue(&QueueSpec::foreign(&self.setup.queue));
+        Broker::Amqp(AmqpBroker::start(config, topology, shutdown))
+    }
+
+    fn worker(&self) -> Working {
+        let mut url = reqwest::Url::parse(&shared_amqp_url()).unwrap();
+        url.set_port(Some(self.network.address.port())).unwrap();
+        let shutdown = Shutdown::new();
+        let options = Options {
+            queues: vec![WorkQueue { name: self.setup.queue.clone(), owned: false, returns: false }],
+            concurrency: 4,
+            control: ControlOptions { enabled: false, ..ControlOptions::default() },
+            ..Options::default()
+        };
+        let broker = self.broker(url.as_str(), &shutdown);
+        let worker =
+            Worker::new(Registry::new().register::<Hold>(), Arc::clone(&self.services), broker, options)
+                .expect("the options are valid")
+                .results(self.results.clone(), ResultOptions::default());
+        let running = shutdown.clone();
+        let mut working = JoinSet::new();
+        working.spawn(async move { worker.run(&running).await });
+        Working { shutdown, worker: working }
+    }
+
+    async fn enqueue(&self) {
+        let shutdown = Shutdown::new();
+        let producer = Producer::new(self.broker(&shared_amqp_url(), &shutdown), Clock::System, "test");
+        let hold = || Signature::new(Hold {}).queue(&self.setup.queue);
+        assert!(eventually(SOON, async || producer.enqueue(hold()).await.is_ok()).await);
+        shutdown.stop_now();
+    }
+
+    async fn begun(&self) {
+        let begun = tokio::time::timeout(SOON, self.services.begun.acquire()).await;
+        begun.expect("it begins in time").expect("no semaphore is closed").forget();
+    }
+
+    /// How many have begun that were not waited for.
+    fn begun_beside(&self) -> usize {
+        self.services.begun.available_permits()
+    }
+
+    fn release(&self, count: usize) {
+        self.services.go.add_permits(count);
+    }
+
+    async fn ready(&self) -> Option<u32> {
+        self.setup.amqp().await.ready(&self.setup.queue).await
+    }
+
+    async fn waits_in_the_queue(&self) {
+        assert!(eventually(SOON, async || self.ready().await == Some(1)).await);
+    }
+
+    async fn close(self, mut working: Working) {
+        working.shutdown.stop();
+        assert!(working.worker.join_next().await.unwrap().expect("the worker does not panic"));
+        self.setup.clean_up().await;
+    }
+}
+
+fn stored() -> Results {
+    Results::Memory(MemoryResults::new(ResultOptions::default(), Clock::System))
+}
+
+#[tokio::test]
+async fn a_task_that_runs_when_its_connection_is_lost_is_not_run_a_second_time_meanwhile() {
+    for results in [Results::None, stored()] {
+        let rig = Rig::start("lost-meanwhile", results).await;
+        let worker = rig.worker();
+        rig.enqueue().await;
+        rig.begun().await;
+
+        rig.network.cut();
+        rig.waits_in_the_queue().await;
+        rig.network.mend();
+        // It lies behind the first one, which is handed out again before it.
+        rig.enqueue().await;
+        rig.begun().await;
+
+        assert_eq!(rig.begun_beside(), 0, "it runs twice");
+        rig.release(2);
+        rig.close(worker).await;
+    }
+}
+
+#[tokio::test]
+async fn a_task_whose_ack_was_lost_with_its_connection_is_not_run_again() {
+    for results in [Results::None, stored()] {
+        let rig = Rig::start("lost-ack", results).await;
+        let worker = rig.worker();
+        rig.enqueue().await;
+        rig.begun().await;
+
+        rig.network.cut();
+        rig.waits_in_the_queue().await;
+        rig.release(1);
+        assert!(eventually(SOON, async || rig.services.go.available_permits() == 0).await);
+        rig.network.mend();
+
+        assert!(eventually(SOON, async || rig.ready().await == Some(0)).await);
+        rig.enqueue().await;
+        rig.begun().await;
+        assert_eq!(rig.begun_beside(), 0, "it was run again");
+        rig.release(1);
+        rig.close(worker).await;
+    }
+}
+
+#[tokio::test]
+async fn another_worker_does_not_run_a_task_again_that_has_succeeded() {
+    let rig = Rig::start("lost-stored", stored()).await;
+    let first = rig.worker();
+    rig.enqueue().await;
+    rig.begun().await;
+    rig.network.cut();
+    rig.waits_in_the_queue().await;
+    rig.release(1);
+    assert!(eventually(SOON, async || rig.services.go.available_permits() == 0).await);
+    first.shutdown.stop_now();
+    first.worker.join_all().await;
+    rig.network.mend();
+
+    let second = rig.worker();
+
+    assert!(eventually(SOON, async || rig.ready().await == Some(0)).await);
+    rig.enqueue().await;
+    rig.begun().await;
+    assert_eq!(rig.begun_beside(), 0, "it was run again");
+    rig.release(1);
+    rig.close(second).await;
+}
