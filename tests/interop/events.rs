@@ -6,10 +6,13 @@ const FOLLOW: &str = "\
 from fleet import *
 import kombu
 state = app.events.State()
-kinds = []
+kinds, heard = [], []
 def hear(event):
     kinds.append(event['type'])
-    state.event(event)
+    heard.append(dict(event))
+    # Celery's gossip keeps elections to itself; its State cannot read them.
+    if not event['type'].startswith('worker-elect'):
+        state.event(event)
 connection = app.connection()
 receiver = app.events.Receiver(connection, handlers={'*': hear})
 def drain(seconds):
@@ -56,6 +59,45 @@ assert app.control.disable_events(reply=True)[0][node]['ok'] == 'task events alr
 before = len(kinds)
 add.delay(1, 2).get(timeout=10)
 follow(lambda: 'task-succeeded' in kinds[before:])
+print('followed')
+";
+    let told = fleet.run(&format!("{FOLLOW}{lines}")).await;
+
+    assert!(told.contains("followed"), "{told}");
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn celerys_state_follows_what_is_stopped_refused_or_waits_and_an_election_is_acknowledged() {
+    let fleet = Fleet::with("events-rest", |options| options.control.task_events = true).await;
+
+    let lines = "\
+follow(lambda: node in state.workers and state.workers[node].alive)
+def task(result):
+    return state.tasks.get(result.id)
+def said(kind, id):
+    return [event for event in heard if event['type'] == kind and event.get('uuid', event.get('id')) == id]
+running = slow.delay(600)
+follow(lambda: task(running) and task(running).state == 'STARTED')
+app.control.terminate(running.id, signal='SIGTERM')
+follow(lambda: task(running).state == 'REVOKED')
+revoked = said('task-revoked', running.id)[0]
+assert (revoked['terminated'], revoked['signum'], revoked['expired']) == (True, 15, False), revoked
+refused = refuse.delay()
+follow(lambda: said('task-rejected', refused.id))
+# As of a task of Python's that is acknowledged late: it has failed, and its message was rejected.
+assert task(refused).state == 'FAILURE' and len(said('task-failed', refused.id)) == 1
+assert said('task-rejected', refused.id)[0]['requeue'] is False
+waiting = add.apply_async((1, 2), countdown=5, shadow='add for tenant 1')
+follow(lambda: task(waiting))
+assert task(waiting).state == 'RECEIVED' and task(waiting).eta, task(waiting).info()
+follow(lambda: task(waiting).state == 'SUCCESS')
+assert task(waiting).name == 'add for tenant 1', task(waiting).info()
+assert len(said('task-received', waiting.id)) == 1, heard
+with app.connection() as other, app.events.Dispatcher(other, hostname='probe@h') as gossip:
+    gossip.send('worker-elect', id='e1', topic='t', action='a', cver=1)
+follow(lambda: said('worker-elect-ack', 'e1'))
+assert said('worker-elect-ack', 'e1')[0]['hostname'] == node
 print('followed')
 ";
     let told = fleet.run(&format!("{FOLLOW}{lines}")).await;

@@ -4,6 +4,7 @@ import os
 import time
 
 from celery import Celery
+from celery.exceptions import Reject
 
 app = Celery('fleet', broker=os.environ['FLEET_BROKER'], backend=os.environ['FLEET_RESULTS'])
 app.conf.task_default_queue = os.environ['FLEET_QUEUE']
@@ -30,6 +31,11 @@ def boom(code):
 @app.task(name='flaky')
 def flaky():
     return 1
+
+
+@app.task(name='refuse', acks_late=True)
+def refuse():
+    raise Reject('no')
 
 
 @app.task(name='login')

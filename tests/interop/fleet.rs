@@ -114,6 +114,20 @@ impl Compute<()> for Flaky {
 
 /// Holds a secret.
 #[derive(Debug, Serialize, Deserialize)]
+/// Is refused for good.
+#[derive(Debug, Serialize, Deserialize)]
+struct Refuse {}
+
+impl Task for Refuse {
+    const NAME: &'static str = "refuse";
+}
+
+impl Run<()> for Refuse {
+    async fn run(self, _services: &(), _context: &Context) -> TaskResult {
+        Err(TaskError::reject("refused", "no", false))
+    }
+}
+
 struct Login {
     password: String,
 }
@@ -167,7 +181,8 @@ impl Fleet {
             .register::<Slow>()
             .register::<Boom>()
             .register::<Flaky>()
-            .register::<Login>();
+            .register::<Login>()
+            .register::<Refuse>();
         let worker = Worker::new(registry, Arc::new(()), broker, options)
             .expect("the tasks are good")
             .results(results, ResultOptions::default());

@@ -32,7 +32,7 @@ async fn stock_tools_list_our_worker_and_what_it_does() {
              assert ours(inspect.reserved()) == []\n\
              states = ours(inspect.query_task([running.id, later.id, 'nope']))\n\
              assert {id: state[0] for id, state in states.items()} == {running.id: 'active', later.id: 'scheduled'}, states\n\
-             assert ours(inspect.registered()) == ['add', 'boom', 'flaky', 'login', 'slow']\n\
+             assert ours(inspect.registered()) == ['add', 'boom', 'flaky', 'login', 'refuse', 'slow']\n\
              assert ours(inspect.registered('name', 'acks_late'))[0] == 'add [name=add acks_late=True]'\n\
              queues = ours(inspect.active_queues())\n\
              assert [(q['name'], q['exchange']['type'], q['routing_key']) for q in queues] == [(app.conf.task_default_queue, 'direct', app.conf.task_default_queue)], queues\n\
