@@ -29,6 +29,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use crate::python::PATIENCE;
+
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A worker of ours, and what Python needs to talk to it.
@@ -112,8 +114,6 @@ impl Compute<()> for Flaky {
     }
 }
 
-/// Holds a secret.
-#[derive(Debug, Serialize, Deserialize)]
 /// Is refused for good.
 #[derive(Debug, Serialize, Deserialize)]
 struct Refuse {}
@@ -128,6 +128,8 @@ impl Run<()> for Refuse {
     }
 }
 
+/// Holds a secret.
+#[derive(Debug, Serialize, Deserialize)]
 struct Login {
     password: String,
 }
@@ -207,6 +209,20 @@ impl Fleet {
             ("FLOWER_UNAUTHENTICATED_API", "1".into()),
         ];
         Proc::run(&python(), args, env)
+    }
+
+    /// The queue of a worker of Python's in the same fleet.
+    pub(crate) fn theirs(&self) -> String {
+        format!("{}.theirs", self.setup.queue)
+    }
+
+    /// A worker of Python's with the same tasks on a queue of its own, once it works.
+    pub(crate) async fn python_worker(&self, node: &str, flags: &[&str]) -> Proc {
+        let queue = self.theirs();
+        let args = ["-m", "celery", "-A", "fleet", "worker", "-l", "info", "-n", node, "-Q", &queue];
+        let mut worker = self.python(&[&args[..], flags].concat());
+        worker.wait_for_line(|line| line.trim_end().ends_with("ready."), PATIENCE).await;
+        worker
     }
 
     /// Runs lines of Python to their end; they must end well.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use postrider_core::{clock::Clock, remote::Remote};
+use postrider_tests::worker::ended;
 use postrider_worker::{ClientCommand, CommandKind};
 
-use crate::fleet::Fleet;
+use crate::{fleet::Fleet, python::PATIENCE};
 
 #[tokio::test]
 async fn stock_tools_list_our_worker_and_what_it_does() {
@@ -111,4 +112,28 @@ async fn our_worker_and_celerys_answer_together_and_share_what_is_revoked() {
     postrider_tests::worker::ended(theirs).await;
     fleet.setup.amqp().await.delete([&other]).await;
     fleet.stop().await;
+}
+
+#[tokio::test]
+async fn every_command_of_celerys_command_line_works_on_a_mixed_fleet() {
+    let fleet = Fleet::start("every-command").await;
+    let theirs = fleet.python_worker("theirs@h", &["-P", "prefork", "-c", "2"]).await;
+    let mut dump = fleet.python(&["-u", "-m", "celery", "-A", "fleet", "events", "--dump"]);
+    for node in [fleet.node.as_str(), "theirs@h"] {
+        dump.wait_for_line(|line| line.starts_with(node) && line.contains("heartbeat"), PATIENCE).await;
+    }
+
+    let told = fleet.run("import every_command").await;
+
+    assert!(told.contains("every command"), "{told}");
+    for node in [fleet.node.as_str(), "theirs@h"] {
+        dump.wait_for_line(|line| line.starts_with(node) && line.contains("task succeeded"), PATIENCE).await;
+    }
+    dump.sigterm();
+    ended(dump).await;
+    ended(theirs).await;
+    let more = format!("{}.more", fleet.setup.queue);
+    let queues = [fleet.theirs(), format!("{more}.unclaimed"), more];
+    fleet.setup.amqp().await.delete(&queues).await;
+    assert!(fleet.stopped().await);
 }
