@@ -1,6 +1,15 @@
 //! `celery control` changes our worker.
 
-use crate::fleet::Fleet;
+use std::time::Duration;
+
+use postrider_core::{
+    celery::Serializer,
+    clock::Clock,
+    remote::{Remote, Told},
+};
+use postrider_tests::worker::ended;
+
+use crate::{fleet::Fleet, python::PATIENCE};
 
 #[tokio::test]
 async fn tasks_are_revoked_before_their_start_and_stopped_while_they_run() {
@@ -82,6 +91,58 @@ async fn the_pool_the_limits_and_the_queues_are_changed_from_outside() {
     assert!(told.contains("changed"), "{told}");
     let more = format!("{}.more", fleet.setup.queue);
     fleet.setup.amqp().await.delete([&more, &format!("{more}.unclaimed")]).await;
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn a_shop_that_writes_msgpack_controls_our_worker_beside_its_own() {
+    let fleet = Fleet::with("control-msgpack", |options| {
+        options.control.serializer = Serializer::Msgpack;
+    })
+    .await;
+    let lines = "\
+from fleet import *
+app.conf.task_serializer = 'msgpack'
+app.conf.accept_content = ['msgpack']
+app.conf.result_accept_content = ['json']
+";
+    let worker = format!(
+        "{lines}app.worker_main(['worker', '-P', 'solo', '-n', 'theirs@h', '-l', 'info', '-Q', '{}'])",
+        fleet.theirs()
+    );
+    let mut theirs = fleet.python(&["-c", &worker]);
+    theirs.wait_for_line(|line| line.contains("mingle: sync with 1 nodes"), PATIENCE).await;
+    theirs.wait_for_line(|line| line.trim_end().ends_with("ready."), PATIENCE).await;
+    let broker = crate::fleet::client(&fleet.setup).await;
+    let remote = Remote::new(broker, fleet.namespace.clone(), Clock::System);
+
+    let told = fleet
+        .run(&format!(
+            "{lines}\
+             here()\n\
+             running = slow.delay(600)\n\
+             until(lambda: ours(app.control.inspect(timeout=0.5).active()))\n\
+             replies = app.control.terminate(running.id, signal='TERM', reply=True, destination=[node])\n\
+             assert replies == [{{node: {{'ok': f'terminate: {{running.id}}'}}}}], replies\n\
+             until(lambda: running.state == 'REVOKED')\n\
+             print('controlled')"
+        ))
+        .await;
+    let patience = Duration::from_secs(2);
+    let in_json = remote.registered(patience).await.unwrap();
+    let in_msgpack = remote.with_serializer(Serializer::Msgpack).registered(patience).await.unwrap();
+
+    assert!(told.contains("controlled"), "{told}");
+    let nodes = |told: Told| {
+        let mut nodes: Vec<String> = told.nodes.into_iter().map(|(node, _)| node).collect();
+        nodes.sort_unstable();
+        nodes
+    };
+    assert_eq!(nodes(in_json), [fleet.node.as_str()], "theirs accepts no JSON");
+    assert_eq!(nodes(in_msgpack), [fleet.node.as_str(), "theirs@h"]);
+    theirs.sigterm();
+    ended(theirs).await;
+    fleet.setup.amqp().await.delete([fleet.theirs()]).await;
     fleet.stop().await;
 }
 
