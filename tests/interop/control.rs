@@ -147,6 +147,45 @@ app.conf.result_accept_content = ['json']
 }
 
 #[tokio::test]
+async fn a_queue_that_is_added_is_left_alone_while_a_worker_there_has_other_tasks() {
+    let fleet = Fleet::with("control-shared", |options| {
+        options.intake.neighbours_every = Duration::from_millis(200);
+    })
+    .await;
+    let worker = format!(
+        "from fleet import *\n\
+         app.task(until, name='shop.mail')\n\
+         app.worker_main(['worker', '-P', 'solo', '-n', 'theirs@h', '-l', 'info', '-Q', '{}'])",
+        fleet.theirs()
+    );
+    let mut theirs = fleet.python(&["-c", &worker]);
+    theirs.wait_for_line(|line| line.trim_end().ends_with("ready."), PATIENCE).await;
+
+    let told = fleet
+        .run(
+            "from fleet import *\n\
+             here()\n\
+             theirs = app.conf.task_default_queue + '.theirs'\n\
+             def names(): return [q['name'] for q in ours(app.control.inspect().active_queues())]\n\
+             def sum(): return add.apply_async((1, 2), queue=theirs).get(timeout=20)\n\
+             app.control.add_consumer(theirs, destination=[node], reply=True)\n\
+             assert all(sum() == 3 for _ in range(50))\n\
+             assert theirs not in names()\n\
+             assert ours(app.control.inspect().stats())['total'] == {}\n\
+             app.control.shutdown(destination=['theirs@h'])\n\
+             until(lambda: theirs in names())\n\
+             assert sum() == 3\n\
+             print('taken over')",
+        )
+        .await;
+
+    assert!(told.contains("taken over"), "{told}");
+    ended(theirs).await;
+    fleet.setup.amqp().await.delete([fleet.theirs(), format!("{}.unclaimed", fleet.theirs())]).await;
+    fleet.stop().await;
+}
+
+#[tokio::test]
 async fn shutdown_stops_the_worker_in_order() {
     let fleet = Fleet::start("control-shutdown").await;
 
