@@ -1,5 +1,6 @@
 //! One message from its arrival on: what it is, and what is done with it before anything runs.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,9 +62,18 @@ pub(crate) struct Executor<S> {
 }
 
 impl<S: Send + Sync + 'static> Executor<S> {
-    /// Sees a delivery through to its end.
+    /// Sees a delivery through to its end. A panic is its end, too, wherever it comes from: a message that is the reason
+    /// would else stop every worker that takes it.
     pub(crate) async fn execute(&self, delivery: Delivery) {
-        let mut held = Held::from(delivery);
+        let held = Held::from(delivery);
+        if AssertUnwindSafe(self.see_through(held)).catch_unwind().await.is_err()
+            && let Some(held) = Held::wrecked()
+        {
+            self.salvage(held).boxed().await;
+        }
+    }
+
+    async fn see_through(&self, mut held: Held) {
         if let Some(queue) = self.sources.returned_from(&held.queue) {
             return self.take_back(held, &queue).boxed().await;
         }
@@ -115,6 +125,22 @@ impl<S: Send + Sync + 'static> Executor<S> {
             }
             (decided, _) => self.put_aside(held, decided, headers.ok(), now).boxed().await,
         }
+    }
+
+    /// What a panic of the worker's own left behind is kept as a dead letter; without its message, which the task had, it
+    /// goes back.
+    async fn salvage(&self, held: Held) {
+        if held.message == Message::default() {
+            return self.settler.give_back(held).await;
+        }
+        let headers = TaskHeaders::read(&held.message).ok();
+        let reason = Reason::new("panic", "the worker panicked over it; the log says where");
+        if let Some(headers) = &headers {
+            self.tell_undone(&held, headers, &reason).await;
+        }
+        let from = Arc::clone(&held.queue);
+        let burial = Burial { headers: headers.as_ref(), queue: &from, at: self.clock.now() };
+        self.settler.bury(held, &burial, &reason).await;
     }
 
     /// What has to wait for its time or its turn goes down the delay ladder.

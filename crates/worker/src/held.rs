@@ -3,10 +3,13 @@
 //! A task that is acknowledged before its run goes on with the message alone: whatever comes after it is published all
 //! the same, but nothing can go back to the queue any more.
 //!
-//! Deliveries of the same message that came while it was worked on are settled with it, see [`runs`](crate::runs).
+//! Deliveries of the same message that came while it was worked on are settled with it, see [`runs`](crate::runs). Where a
+//! panic of the worker's own drops a message unsettled, [`Held::wrecked`] finds it.
 
+use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
+use std::thread;
 
 use futures::FutureExt as _;
 use postrider_core::broker::Delivery;
@@ -16,6 +19,12 @@ use crate::runs::Claim;
 
 /// On a message that waits in the broker and of which `task-received` was said.
 pub(crate) const ANNOUNCED_HEADER: &str = "postrider-received";
+
+thread_local! {
+    /// What a panic dropped on this thread. A panic is caught on the thread that it unwinds, before anything else runs
+    /// there; to keep a hold on each message just in case would cost every one of them.
+    static WRECKED: RefCell<Option<Held>> = const { RefCell::new(None) };
+}
 
 /// A message that is being worked on.
 #[derive(Debug)]
@@ -37,6 +46,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// The message that a panic dropped which was caught just now on this thread.
+    pub(crate) fn wrecked() -> Option<Self> {
+        WRECKED.take()
+    }
+
     /// Acknowledges before the run. `false` when the connection is gone: the message will be handed out again, and must
     /// not be run here.
     pub(crate) async fn ack_early(&mut self) -> bool {
@@ -52,15 +66,15 @@ impl Held {
     }
 
     /// Takes it out of the queue, if it still is in it. When it comes again, because its ack was lost, it is not run.
-    pub(crate) fn ack(self) -> impl Future<Output = ()> + Send {
-        let again = self.claim.map(Claim::settled).unwrap_or_default();
-        ack_all(self.delivery, again)
+    pub(crate) fn ack(mut self) -> impl Future<Output = ()> + Send + use<> {
+        let again = self.claim.take().map(Claim::settled).unwrap_or_default();
+        ack_all(self.delivery.take(), again)
     }
 
     /// The same for a message in whose place another was published that cannot be told from it.
-    pub(crate) fn ack_replaced(self) -> impl Future<Output = ()> + Send {
-        let again = self.claim.map(Claim::forgotten).unwrap_or_default();
-        ack_all(self.delivery, again)
+    pub(crate) fn ack_replaced(mut self) -> impl Future<Output = ()> + Send + use<> {
+        let again = self.claim.take().map(Claim::forgotten).unwrap_or_default();
+        ack_all(self.delivery.take(), again)
     }
 
     /// Puts it back, for whichever worker comes next. `false` when it was acknowledged before its run and is gone.
@@ -75,10 +89,10 @@ impl Held {
     }
 
     /// The delivery as it came, unless it is settled.
-    pub(crate) fn into_delivery(self) -> Option<Delivery> {
-        let mut delivery = self.delivery?;
-        (delivery.exchange, delivery.routing_key) = self.published_to;
-        delivery.message = self.message;
+    pub(crate) fn into_delivery(mut self) -> Option<Delivery> {
+        let mut delivery = self.delivery.take()?;
+        (delivery.exchange, delivery.routing_key) = mem::take(&mut self.published_to);
+        delivery.message = mem::take(&mut self.message);
         Some(delivery)
     }
 }
@@ -101,6 +115,23 @@ async fn ack_each(deliveries: Vec<Delivery>) {
     }
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.delivery.is_some() && thread::panicking() {
+            let held = Self {
+                queue: Arc::clone(&self.queue),
+                published_to: mem::take(&mut self.published_to),
+                redelivered: self.redelivered,
+                announced: self.announced,
+                message: mem::take(&mut self.message),
+                delivery: self.delivery.take(),
+                claim: self.claim.take(),
+            };
+            WRECKED.set(Some(held));
+        }
+    }
+}
+
 impl From<Delivery> for Held {
     fn from(mut delivery: Delivery) -> Self {
         let mut message = mem::take(&mut delivery.message);
@@ -115,5 +146,39 @@ impl From<Delivery> for Held {
             delivery: Some(delivery),
             claim: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use postrider_core::broker::{Broker, MemoryBroker, Subscription};
+    use postrider_core::shutdown::Shutdown;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_that_a_panic_drops_is_found_and_can_be_settled() {
+        let shutdown = Shutdown::new();
+        let memory = MemoryBroker::new(&shutdown);
+        memory.declare("q", None);
+        let broker = Broker::Memory(memory.clone());
+        let message = Message { body: "hello".into(), ..Message::default() };
+        broker.publish("q", &message).await.unwrap();
+        let mut consumer =
+            broker.consume(vec![Subscription { queue: "q".into(), prefetch: 1, withheld: false }], &shutdown);
+        let held = Held::from(consumer.next().await.unwrap());
+
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let _held = held;
+            panic!("on purpose");
+        }));
+
+        assert!(caught.is_err());
+        let wrecked = Held::wrecked().unwrap();
+        assert_eq!((&*wrecked.queue, &wrecked.message), ("q", &message));
+        wrecked.ack().await;
+        assert!(memory.is_drained(&[]) && Held::wrecked().is_none());
     }
 }

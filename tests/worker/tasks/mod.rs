@@ -2,6 +2,7 @@
 
 mod canvas;
 mod ends;
+mod fuzz;
 mod limits;
 mod rig;
 

@@ -14,7 +14,7 @@ use postrider_core::{
         message::Message,
         topology::{DEAD, returned},
     },
-    canvas::Step,
+    canvas::{DEFAULT_QUEUE, Step},
     celery::{Call, Exception},
     clock::Clock,
     producer::{Enqueueable, Producer},
@@ -28,6 +28,7 @@ use postrider_core::{
 };
 use postrider_worker::{DeadLetter, Options, WorkQueue, Worker};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::{sync::Notify, task::JoinSet};
 
 /// Far above what an answer takes, for a machine that is busy.
@@ -116,6 +117,8 @@ impl Rig {
         let memory = MemoryBroker::new(&shutdown);
         memory.declare(QUEUE, None);
         memory.declare(&returned(QUEUE), None);
+        // Where what nobody here knows goes by default.
+        memory.declare(DEFAULT_QUEUE, None);
         memory.declare(DEAD, None);
         let broker = Broker::Memory(memory.clone());
         let results = results(&broker, &shutdown);
@@ -133,6 +136,11 @@ impl Rig {
     /// Calls something, to wait for its result.
     pub(crate) async fn call(&self, call: impl Enqueueable) -> AsyncResult {
         self.producer.call(call).await.expect("the broker is in memory")
+    }
+
+    /// Puts a message into the worker's queue as it is.
+    pub(crate) async fn publish(&self, message: &Message) {
+        Broker::Memory(self.memory.clone()).publish(QUEUE, message).await.expect("the queue is there");
     }
 
     /// The end of something that is called.
@@ -195,6 +203,7 @@ fn registry() -> Registry<Services> {
         .register::<AskAgain>()
         .register::<Progress>()
         .register::<Later>()
+        .register::<Noop>()
         .register::<End>()
         .register::<Parent>()
         .register::<Delegate>()
@@ -247,6 +256,20 @@ task!(
     Later("later") {}
 );
 task!(End("end") { how: String });
+/// Takes a list of anything, and does nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Noop(Vec<Value>);
+
+impl Task for Noop {
+    const NAME: &'static str = "noop";
+}
+
+impl Run<Services> for Noop {
+    async fn run(self, _services: &Services, _context: &Context) -> TaskResult {
+        Ok(())
+    }
+}
+
 task!(Parent("parent") {});
 task!(
     /// Enqueues the signature that it is given.
@@ -276,7 +299,7 @@ impl Compute<Services> for Add {
     type Output = i64;
 
     async fn compute(self, _services: &Services, _context: &Context) -> TaskResult<i64> {
-        Ok(self.x + self.y)
+        Ok(self.x.saturating_add(self.y))
     }
 }
 
@@ -284,7 +307,7 @@ impl Compute<Services> for Sum {
     type Output = i64;
 
     async fn compute(self, _services: &Services, _context: &Context) -> TaskResult<i64> {
-        Ok(self.numbers.iter().sum())
+        Ok(self.numbers.iter().fold(0, |sum, number| sum.saturating_add(*number)))
     }
 }
 

@@ -115,21 +115,26 @@ fn zoned(time: &str) -> Option<(Vec<u32>, Option<String>)> {
     while clock.len() > 2 && clock.last() == Some(&0) {
         clock.pop();
     }
-    Some((clock, zone.map(zone_repr).transpose().ok()?))
+    let zone = match zone {
+        Some(zone) => Some(zone_repr(zone)?),
+        None => None,
+    };
+    Some((clock, zone))
 }
 
 /// A zone as Python shows it; one that cannot be read makes the whole text unreadable.
-fn zone_repr(zone: &str) -> Result<String, std::num::ParseIntError> {
+fn zone_repr(zone: &str) -> Option<String> {
     let mut seconds = 0_i64;
     for (part, unit) in zone.trim_start_matches(['+', '-', 'Z']).split(':').zip([3600, 60, 1]) {
         if !part.is_empty() {
-            seconds += part.parse::<i64>()? * unit;
+            // A clock's numbers have two digits each.
+            seconds += i64::from(part.parse::<u8>().ok()?) * unit;
         }
     }
     if zone.starts_with('-') {
         seconds = -seconds;
     }
-    Ok(match (seconds, seconds.div_euclid(86_400)) {
+    Some(match (seconds, seconds.div_euclid(86_400)) {
         (0, _) => "datetime.timezone.utc".into(),
         (seconds, 0) => format!("datetime.timezone(datetime.timedelta(seconds={seconds}))"),
         (seconds, days) => {
