@@ -274,6 +274,10 @@ fn only_what_is_to_be_dropped_by_the_broker_carries_a_time_to_live() {
     assert_eq!(expiration(sms().dropped_after(minute)), Some("60000".into()));
     let past: Expires = "2026-11-21T19:00:00Z".parse::<jiff::Timestamp>().unwrap().into();
     assert_eq!(expiration(sms().dropped_after(past)), Some("0".into()));
+    // As a member of a workflow, too.
+    let grouped = |call: Signature<SendSms>| plan(group([call]), now).outgoing.remove(0).message.properties;
+    assert_eq!(grouped(sms().expires(minute)).expiration, None);
+    assert_eq!(grouped(sms().dropped_after(minute)).expiration, Some("60000".into()));
     // It would end in a delay queue.
     assert_eq!(expiration(sms().dropped_after(minute).countdown(minute)), None);
 }

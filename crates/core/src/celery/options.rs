@@ -13,6 +13,10 @@ use super::call::Call;
 use super::headers::{format_instant, parse_instant};
 use super::tagged::Tagged;
 
+/// The broker's own option for the end of life, with which a signature that is not to be dropped says so. Celery puts its
+/// own value over it.
+const EXPIRATION: &str = "expiration";
+
 /// How one call is made. What is not set comes from the task, or from Celery's defaults.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Options {
@@ -112,7 +116,7 @@ impl Options {
                 Some(number) => seconds(number).map(Expires::After),
                 None => instant(expires).map(Expires::At),
             }),
-            drop_expired: true,
+            drop_expired: !options.contains_key(EXPIRATION),
             priority: whole("priority").and_then(|priority| u8::try_from(priority).ok()),
             time_limit: lasting("time_limit"),
             soft_time_limit: lasting("soft_time_limit"),
@@ -162,6 +166,7 @@ impl Options {
                 Expires::At(at) => instant(at),
             }),
         );
+        set(EXPIRATION, (self.expires.is_some() && !self.drop_expired).then_some(Value::Null));
         set("priority", self.priority.map(Value::from));
         set("time_limit", self.time_limit.map(in_seconds));
         set("soft_time_limit", self.soft_time_limit.map(in_seconds));
