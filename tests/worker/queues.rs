@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lapin::types::{AMQPValue, FieldTable};
-use postrider_core::broker::message::{Message, Properties};
+use postrider_core::broker::message::{Message, Properties, Value};
 use postrider_core::broker::topology::{QueueSpec, Topology};
 use postrider_core::broker::{Broker, Consumer, Delivery, NotPublished, PublishError, Subscription};
 use postrider_core::shutdown::Shutdown;
@@ -339,8 +339,13 @@ async fn a_queue_has_the_priorities_and_bindings_of_its_description() {
     let setup = Setup::new("described");
     let amqp = setup.amqp().await;
     let exchange = format!("{}.shop", setup.queue);
-    let bound = Bound { exchange: exchange.clone(), kind: ExchangeKind::Topic, key: "news.#".into() };
-    let spec = QueueSpec { max_priority: Some(9), bindings: vec![bound], ..QueueSpec::foreign(&setup.queue) };
+    let typed = format!("{}.typed", setup.queue);
+    let arguments = [("kind".to_owned(), Value::Str("news".into()))];
+    let bindings = vec![
+        Bound::new(&exchange, ExchangeKind::Topic, "news.#"),
+        Bound { arguments: arguments.into(), ..Bound::new(&typed, ExchangeKind::Headers, "") },
+    ];
+    let spec = QueueSpec { max_priority: Some(9), bindings, ..QueueSpec::foreign(&setup.queue) };
     let broker = broker(&setup, Topology::default().queue(&spec)).await;
 
     // As Python declares it: any difference would be refused.
@@ -355,5 +360,10 @@ async fn a_queue_has_the_priorities_and_bindings_of_its_description() {
 
     assert_eq!(amqp.take(&setup.queue, SOON).await.body, b"high");
     assert_eq!(amqp.take(&setup.queue, SOON).await.body, b"low");
-    amqp.delete([setup.queue.clone(), format!("{}.unclaimed", setup.queue), exchange]).await;
+    let mut by_header = message("typed");
+    assert!(broker.publish_to(&typed, "", &by_header).await.is_err(), "it is no news");
+    by_header.headers.insert("kind".into(), Value::Str("news".into()));
+    broker.publish_to(&typed, "", &by_header).await.unwrap();
+    assert_eq!(amqp.take(&setup.queue, SOON).await.body, b"typed");
+    amqp.delete([setup.queue.clone(), format!("{}.unclaimed", setup.queue), exchange, typed]).await;
 }

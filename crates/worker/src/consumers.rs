@@ -50,10 +50,9 @@ impl AddQueue {
         let key = || self.routing_key.clone().unwrap_or_else(|| self.queue.clone());
         let exchange = self.exchange.clone().filter(|exchange| !exchange.is_empty());
         let plain = exchange.is_none() && self.routing_key.is_none() && self.exchange_type.is_none();
-        let bound = (!plain).then(|| Bound {
-            exchange: exchange.unwrap_or_else(|| self.queue.clone()),
-            kind: self.exchange_type.unwrap_or_default(),
-            key: key(),
+        let bound = (!plain).then(|| {
+            let exchange = exchange.unwrap_or_else(|| self.queue.clone());
+            Bound::new(exchange, self.exchange_type.unwrap_or_default(), key())
         });
         QueueSpec { bindings: bound.into_iter().collect(), ..QueueSpec::foreign(&self.queue) }
     }
@@ -138,9 +137,7 @@ mod tests {
             ..plain.clone()
         };
         let typed = AddQueue { exchange_type: Some(ExchangeKind::Fanout), ..plain.clone() };
-        let one = |exchange: &str, kind, key: &str| {
-            vec![Bound { exchange: exchange.into(), kind, key: key.into() }]
-        };
+        let one = |exchange: &str, kind, key: &str| vec![Bound::new(exchange, kind, key)];
 
         assert_eq!(plain.spec(), QueueSpec::foreign("q"));
         assert_eq!(bound.spec().bindings, one("shop", ExchangeKind::Topic, "news.#"));

@@ -23,7 +23,7 @@ use crate::sources::Sources;
 const WAITS: u32 = 4;
 
 /// How messages are taken in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IntakeOptions {
     /// How many messages the broker hands out ahead, a queue.
     pub prefetch: Prefetch,

@@ -117,7 +117,7 @@ pub struct Queue {
 }
 
 /// A binding of an exchange's messages to a queue or to another exchange.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Binding {
     /// Where the messages come from.
     pub source: String,
@@ -125,6 +125,8 @@ pub struct Binding {
     pub destination: Destination,
     /// Which of them: a routing key, or a topic pattern.
     pub key: String,
+    /// Which of them, on a headers exchange.
+    pub arguments: Table,
 }
 
 /// The far end of a binding.
@@ -219,7 +221,15 @@ impl Topology {
     }
 
     fn bind(&mut self, source: &str, destination: Destination, key: &str) {
-        let binding = Binding { source: source.into(), destination, key: key.into() };
+        self.add_binding(Binding {
+            source: source.into(),
+            destination,
+            key: key.into(),
+            arguments: Table::new(),
+        });
+    }
+
+    fn add_binding(&mut self, binding: Binding) {
         if !self.bindings.contains(&binding) {
             self.bindings.push(binding);
         }

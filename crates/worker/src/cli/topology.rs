@@ -63,7 +63,9 @@ fn describe(topology: &Topology) -> String {
             Destination::Queue(name) => ("queue", name),
             Destination::Exchange(name) => ("exchange", name),
         };
-        lines.push(format!("binding {} -> {kind} {name} key {}", binding.source, binding.key));
+        let arguments = binding.arguments.iter().map(|(name, value)| format!(" {name}={}", plain(value)));
+        let arguments: String = arguments.collect();
+        lines.push(format!("binding {} -> {kind} {name} key {}{arguments}", binding.source, binding.key));
     }
     lines.join("\n")
 }

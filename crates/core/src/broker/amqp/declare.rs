@@ -190,17 +190,19 @@ impl Look<'_> {
 
     async fn bind_all(&mut self, bindings: &[Binding]) -> Result<(), LinkError> {
         let mut channel = self.take_channel().await?;
-        for Binding { source, destination, key } in bindings {
+        for Binding { source, destination, key, arguments } in bindings {
             let (source_name, key) = (short(source)?, short(key)?);
+            let arguments = convert::table_to(arguments);
+            let arguments = arguments.map_err(|error| TopologyError::Name(error.to_string()))?;
             let bound = match destination {
                 Destination::Queue(queue) => {
-                    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-                    let bind = channel.queue_bind(short(queue)?, source_name, key, options, none);
+                    let options = QueueBindOptions::default();
+                    let bind = channel.queue_bind(short(queue)?, source_name, key, options, arguments);
                     within(self.config.connect_timeout, bind).await
                 }
                 Destination::Exchange(exchange) => {
-                    let (options, none) = (ExchangeBindOptions::default(), FieldTable::default());
-                    let bind = channel.exchange_bind(short(exchange)?, source_name, key, options, none);
+                    let options = ExchangeBindOptions::default();
+                    let bind = channel.exchange_bind(short(exchange)?, source_name, key, options, arguments);
                     within(self.config.connect_timeout, bind).await
                 }
             };

@@ -1,6 +1,6 @@
 //! Two topologies as one, and the way to each of their queues.
 
-use super::{Binding, ExchangeKind, Queue, Topology};
+use super::{ExchangeKind, Queue, Topology};
 
 /// How a queue is reached by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +22,8 @@ impl Topology {
                 self.queues.push(queue);
             }
         }
-        for Binding { source, destination, key } in more.bindings {
-            self.bind(&source, destination, &key);
+        for binding in more.bindings {
+            self.add_binding(binding);
         }
     }
 

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_delayed_message_meets_exactly_the_levels_of_its_bits_and_ends_in_its_queue() {
-        let bound = Bound { exchange: "tx".into(), kind: ExchangeKind::Topic, key: "tq".into() };
+        let bound = Bound::new("tx", ExchangeKind::Topic, "tq");
         let spec = QueueSpec { bindings: vec![bound], ..QueueSpec::owned("tq") };
         let topology = Topology::default().queue(&spec);
         let key = format!("{SIX_SECONDS}tq");

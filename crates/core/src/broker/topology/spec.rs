@@ -1,10 +1,10 @@
 //! A work queue as its settings describe it: whose it is, how it keeps messages, and where they come from.
 
-use super::super::message::Value;
-use super::{Destination, ExchangeKind, QueueType, Topology, returned};
+use super::super::message::{Table, Value};
+use super::{Binding, Destination, ExchangeKind, QueueType, Topology, returned};
 
 /// A work queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct QueueSpec {
     /// Its name.
     pub name: String,
@@ -19,7 +19,7 @@ pub struct QueueSpec {
 }
 
 /// A binding of a queue to an exchange.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Bound {
     /// The exchange.
     pub exchange: String,
@@ -27,6 +27,15 @@ pub struct Bound {
     pub kind: ExchangeKind,
     /// The routing key, or a pattern on a topic exchange.
     pub key: String,
+    /// What a headers exchange compares with a message's headers. Without any it would send the queue all messages.
+    pub arguments: Table,
+}
+
+impl Bound {
+    /// A binding by a key.
+    pub fn new(exchange: impl Into<String>, kind: ExchangeKind, key: impl Into<String>) -> Self {
+        Self { exchange: exchange.into(), kind, key: key.into(), arguments: Table::new() }
+    }
 }
 
 impl QueueSpec {
@@ -87,8 +96,13 @@ impl Topology {
                 queue.arguments.entry("x-queue-type".into()).or_insert_with(|| "quorum".into());
             }
         }
-        for Bound { exchange, kind: routing, key } in bindings {
-            self.bind(exchange, Destination::Queue(name.clone()), key);
+        for Bound { exchange, kind: routing, key, arguments } in bindings {
+            self.add_binding(Binding {
+                source: exchange.clone(),
+                destination: Destination::Queue(name.clone()),
+                key: key.clone(),
+                arguments: arguments.clone(),
+            });
             if *kind == QueueType::Quorum && *routing == ExchangeKind::Topic {
                 self = self.celery_delays();
                 self.delays_through(exchange, name, key);
@@ -123,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_queue_on_an_exchange_of_a_shop_keeps_a_way_of_its_own() {
-        let bound = |exchange: &str, kind| Bound { exchange: exchange.into(), kind, key: "news.#".into() };
+        let bound = |exchange: &str, kind| Bound::new(exchange, kind, "news.#");
         let shop =
             QueueSpec { bindings: vec![bound("shop", ExchangeKind::Topic)], ..QueueSpec::foreign("q") };
         let fan =

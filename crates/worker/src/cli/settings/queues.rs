@@ -1,5 +1,8 @@
 //! `[[queues]]`: the queues of the configuration. What each key means stands in `config.default.toml`.
 
+use std::collections::BTreeMap;
+
+use postrider_core::broker::message::{Table, Value};
 use postrider_core::broker::topology::{Bound, ExchangeKind, QueueSpec, QueueType, unclaimed, unusable};
 use postrider_core::config::{ConfigError, QueueSection};
 use serde::{Deserialize, Serialize};
@@ -28,8 +31,40 @@ pub struct QueueSettings {
     exchange_type: Option<ExchangeKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     routing_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Arguments::is_empty")]
+    binding_arguments: Arguments,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    bindings: Vec<String>,
+    bindings: Vec<BindingSettings>,
+}
+
+/// A further binding: by a key on the queue's exchange, or to another exchange.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(untagged, expecting = "a routing key, or a table with exchange, type, key and arguments")]
+enum BindingSettings {
+    Key(String),
+    Elsewhere(Elsewhere),
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Elsewhere {
+    exchange: String,
+    #[serde(default, rename = "type")]
+    kind: ExchangeKind,
+    #[serde(default)]
+    key: String,
+    #[serde(default, skip_serializing_if = "Arguments::is_empty")]
+    arguments: Arguments,
+}
+
+type Arguments = BTreeMap<String, Argument>;
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(untagged, expecting = "a text, a whole number, true or false")]
+enum Argument {
+    Bool(bool),
+    Number(i64),
+    Text(String),
 }
 
 impl From<Vec<QueueSettings>> for Queues {
@@ -91,6 +126,7 @@ impl QueueSettings {
             exchange: None,
             exchange_type: None,
             routing_key: None,
+            binding_arguments: Arguments::new(),
             bindings: Vec::new(),
         }
     }
@@ -112,12 +148,7 @@ impl QueueSettings {
         if self.max_priority == Some(0) {
             return Err(ConfigError::key("queues.max_priority", "must be 1 to 255"));
         }
-        let names = self.exchange.iter().chain(&self.routing_key).chain(&self.bindings);
-        if let Some(long) = names.into_iter().find(|name| name.len() > 255) {
-            let start: String = long.chars().take(32).collect();
-            return Err(ConfigError::key("queues", format!("{start:?}… is longer than 255 bytes")));
-        }
-        Ok(())
+        self.bound().iter().try_for_each(check_bound)
     }
 
     /// Another program names its queues as it likes, as far as AMQP carries the names that are made of them.
@@ -140,19 +171,50 @@ impl QueueSettings {
     /// Its bindings beside the one to the exchange of its own name.
     fn bound(&self) -> Vec<Bound> {
         let plain = self.exchange.is_none() && self.exchange_type.is_none() && self.routing_key.is_none();
-        if plain && self.bindings.is_empty() {
-            return Vec::new();
+        let mut keys: Vec<&str> = self.routing_key.as_deref().into_iter().collect();
+        let mut elsewhere = Vec::new();
+        for binding in &self.bindings {
+            match binding {
+                BindingSettings::Key(key) => keys.push(key),
+                BindingSettings::Elsewhere(Elsewhere { exchange, kind, key, arguments }) => {
+                    elsewhere.push(Bound { arguments: table(arguments), ..Bound::new(exchange, *kind, key) });
+                }
+            }
         }
-        let exchange = self.exchange.clone().filter(|name| !name.is_empty());
-        let first = self.routing_key.clone().or_else(|| self.bindings.is_empty().then(|| self.name.clone()));
-        let keys = first.into_iter().chain(self.bindings.iter().cloned());
-        keys.map(|key| Bound {
-            exchange: exchange.clone().unwrap_or_else(|| self.name.clone()),
-            kind: self.exchange_type.unwrap_or_default(),
-            key,
-        })
-        .collect()
+        if keys.is_empty() && !plain {
+            keys.push(&self.name);
+        }
+        let exchange = self.exchange.as_deref().filter(|name| !name.is_empty()).unwrap_or(&self.name);
+        let kind = self.exchange_type.unwrap_or_default();
+        let arguments = table(&self.binding_arguments);
+        let by_key = |key| Bound { arguments: arguments.clone(), ..Bound::new(exchange, kind, key) };
+        keys.into_iter().map(by_key).chain(elsewhere).collect()
     }
+}
+
+fn check_bound(Bound { exchange, kind, key, arguments }: &Bound) -> Result<(), ConfigError> {
+    if let Some(long) = [exchange, key].into_iter().find(|name| name.len() > 255) {
+        let start: String = long.chars().take(32).collect();
+        return Err(ConfigError::key("queues", format!("{start:?}… is longer than 255 bytes")));
+    }
+    let compares = |name: &String| !name.starts_with("x-");
+    if *kind == ExchangeKind::Headers && !arguments.keys().any(compares) {
+        let reason = format!(
+            "a binding to the headers exchange {exchange:?} needs arguments that say which messages it takes: without \
+             any it takes all"
+        );
+        return Err(ConfigError::key("queues", reason));
+    }
+    Ok(())
+}
+
+fn table(arguments: &Arguments) -> Table {
+    let value = |argument: &Argument| match argument {
+        Argument::Bool(value) => Value::Bool(*value),
+        Argument::Number(value) => Value::I64(*value),
+        Argument::Text(value) => Value::Str(value.clone()),
+    };
+    arguments.iter().map(|(name, argument)| (name.clone(), value(argument))).collect()
 }
 
 #[cfg(test)]
@@ -188,12 +250,40 @@ mod tests {
         .spec(QueueType::Quorum);
 
         assert_eq!(plain, QueueSpec::owned("sms"));
-        let bound = |key: &str| Bound { exchange: "shop".into(), kind: ExchangeKind::Topic, key: key.into() };
+        let bound = |key: &str| Bound::new("shop", ExchangeKind::Topic, key);
         let expected = QueueSpec {
             max_priority: Some(9),
             bindings: vec![bound("news.#"), bound("mail.#")],
             ..QueueSpec::foreign("news")
         };
         assert_eq!(shop, expected);
+    }
+
+    #[test]
+    fn a_queue_is_bound_to_several_exchanges_and_to_one_of_headers_only_with_arguments() {
+        let bound = |toml: &str| queue(toml).bound();
+        let several = r#"{"name": "q", "owned": false, "bindings": [
+            {"exchange": "all", "type": "fanout"},
+            {"exchange": "typed", "type": "headers", "arguments": {"x-match": "any", "kind": "news", "level": 3}}
+        ]}"#;
+        let headers = |arguments: &str| {
+            let text = format!(
+                r#"{{"name": "q", "owned": false, "exchange": "typed", "exchange_type": "headers",
+                    "binding_arguments": {{{arguments}}}}}"#
+            );
+            queue(&text).check()
+        };
+
+        let arguments = [
+            ("kind".to_owned(), Value::Str("news".into())),
+            ("level".to_owned(), Value::I64(3)),
+            ("x-match".to_owned(), Value::Str("any".into())),
+        ];
+        let typed = Bound { arguments: arguments.into(), ..Bound::new("typed", ExchangeKind::Headers, "") };
+        assert_eq!(bound(several), [Bound::new("all", ExchangeKind::Fanout, ""), typed]);
+        assert!(headers(r#""kind": "news""#).is_ok());
+        for nothing in ["", r#""x-match": "all""#] {
+            assert!(headers(nothing).is_err(), "{nothing}");
+        }
     }
 }
