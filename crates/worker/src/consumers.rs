@@ -82,7 +82,8 @@ impl WorkQueues {
         }
         let spec =
             self.known.iter().find(|known| known.name == *name).cloned().unwrap_or_else(|| asked.spec());
-        self.broker.extend(Topology::default().queue(&spec)).await?;
+        let topology = Topology::default().queue(&spec).celery_delays([&spec], self.known.iter());
+        self.broker.extend(topology).await?;
         self.sources.add(WorkQueue { name: name.clone(), owned: spec.owned, returns: spec.returns() });
         let shared = self.shared.as_ref().filter(|_| !spec.owned);
         for queue in spec.sources() {

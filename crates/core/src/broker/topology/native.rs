@@ -3,16 +3,35 @@
 //! takes its place. They belong to everybody on the virtual host, so that what is there is taken as it is.
 
 use super::super::message::Value;
-use super::{Destination, ExchangeKind, Queue, Topology, table};
+use super::{Bound, Destination, ExchangeKind, Queue, QueueSpec, QueueType, Topology, table};
 
 /// Levels of the ladder, and digits in front of a delayed message's routing key.
 const LEVELS: u32 = 28;
 const DELIVERY: &str = "celery_delayed_delivery";
 
 impl Topology {
-    /// Celery's delay queues, without the way from their foot to any queue.
+    /// Celery's delay queues, and the way through them to each of these queues that is on an exchange that is not direct.
+    /// Celery's producers go through them to all queues as soon as one of their `app` is a quorum queue.
     #[must_use]
-    pub(super) fn celery_delays(mut self) -> Self {
+    pub fn celery_delays<'a>(
+        mut self,
+        specs: impl IntoIterator<Item = &'a QueueSpec>,
+        app: impl IntoIterator<Item = &'a QueueSpec>,
+    ) -> Self {
+        if app.into_iter().all(|spec| spec.kind != QueueType::Quorum) {
+            return self;
+        }
+        for QueueSpec { name, bindings, .. } in specs {
+            for bound in bindings.iter().filter(|bound| bound.kind != ExchangeKind::Direct) {
+                self = self.delay_levels();
+                self.delays_through(bound, name);
+            }
+        }
+        self
+    }
+
+    /// Celery's delay queues, without the way from their foot to any queue.
+    fn delay_levels(mut self) -> Self {
         if self.exchanges.iter().any(|exchange| exchange.name == DELIVERY) {
             return self;
         }
@@ -37,10 +56,13 @@ impl Topology {
     }
 
     /// The way from the foot of Celery's delay queues through an exchange to a queue.
-    pub(super) fn delays_through(&mut self, exchange: &str, queue: &str, key: &str) {
-        let key = if key.starts_with('#') { key.to_owned() } else { format!("#.{key}") };
-        self.bind(DELIVERY, Destination::Exchange(exchange.into()), &key);
-        self.bind(exchange, Destination::Queue(queue.into()), &key);
+    fn delays_through(&mut self, Bound { exchange, kind, key, .. }: &Bound, queue: &str) {
+        let key = if key.starts_with('#') { key.clone() } else { format!("#.{key}") };
+        self.bind(DELIVERY, Destination::Exchange(exchange.clone()), &key);
+        // Other exchanges do not look at the key, in front of which the digits still stand.
+        if *kind == ExchangeKind::Topic {
+            self.bind(exchange, Destination::Queue(queue.into()), &key);
+        }
     }
 }
 
@@ -60,7 +82,6 @@ pub fn plain_key(key: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Bound, QueueSpec};
     use super::*;
 
     const SIX_SECONDS: &str = "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.1.0.";
@@ -101,6 +122,32 @@ mod tests {
         assert_eq!(way[0].source, DELIVERY);
         assert_eq!(way[0].destination, Destination::Exchange("tx".into()));
         assert_eq!((way[1].source.as_str(), &way[1].destination), ("tx", &Destination::Queue("tq".into())));
+    }
+
+    #[test]
+    fn a_quorum_queue_of_the_app_makes_celery_delay_what_goes_to_its_other_queues() {
+        let on = |exchange: &str, kind| QueueSpec {
+            bindings: vec![Bound::new(exchange, kind, "k")],
+            ..QueueSpec::foreign(exchange)
+        };
+        let specs = [
+            on("topic", ExchangeKind::Topic),
+            on("fanout", ExchangeKind::Fanout),
+            on("direct", ExchangeKind::Direct),
+        ];
+        let quorum = [QueueSpec { kind: QueueType::Quorum, ..QueueSpec::foreign("other") }];
+        let ways = |topology: Topology| -> Vec<(String, Destination)> {
+            let ways = topology.bindings.into_iter().filter(|binding| binding.key == "#.k");
+            ways.map(|binding| (binding.source, binding.destination)).collect()
+        };
+
+        let classic = specs.iter().fold(Topology::default(), Topology::queue);
+        let delayed = classic.clone().celery_delays(&specs, specs.iter().chain(&quorum));
+
+        assert_eq!(ways(classic), []);
+        let through = |exchange: &str| (DELIVERY.to_owned(), Destination::Exchange(exchange.into()));
+        let to_queue = ("topic".to_owned(), Destination::Queue("topic".into()));
+        assert_eq!(ways(delayed), [through("topic"), to_queue, through("fanout")]);
     }
 
     fn on_level(pattern: &str, key: &str) -> bool {

@@ -96,19 +96,15 @@ impl Topology {
                 queue.arguments.entry("x-queue-type".into()).or_insert_with(|| "quorum".into());
             }
         }
-        for Bound { exchange, kind: routing, key, arguments } in bindings {
+        for Bound { exchange, key, arguments, .. } in bindings {
             self.add_binding(Binding {
                 source: exchange.clone(),
                 destination: Destination::Queue(name.clone()),
                 key: key.clone(),
                 arguments: arguments.clone(),
             });
-            if *kind == QueueType::Quorum && *routing == ExchangeKind::Topic {
-                self = self.celery_delays();
-                self.delays_through(exchange, name, key);
-            }
         }
-        self
+        self.celery_delays([spec], [spec])
     }
 }
 

@@ -153,6 +153,8 @@ impl EngineSettings {
         for queue in self.queues.consumed(kind) {
             topology = topology.queue(&queue);
         }
+        let consumed: Vec<_> = self.queues.consumed(kind).collect();
+        topology = topology.celery_delays(&consumed, &self.queues.known(kind));
         topology.delay_ladder(kind, self.queues.chosen.iter().map(|queue| queue.name.as_str()))
     }
 
