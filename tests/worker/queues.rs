@@ -7,7 +7,7 @@ use postrider_core::broker::message::{Message, Properties, Value};
 use postrider_core::broker::topology::{QueueSpec, Topology};
 use postrider_core::broker::{Broker, Consumer, Delivery, NotPublished, PublishError, Subscription};
 use postrider_core::shutdown::Shutdown;
-use postrider_tests::{broker::connected, servers::eventually, worker::Setup};
+use postrider_tests::{amqp::Envelope, broker::connected, servers::eventually, worker::Setup};
 
 use super::SOON;
 
@@ -293,6 +293,23 @@ async fn a_message_reaches_queues_and_exchanges_that_nobody_told_us_of() {
         }
     }
     amqp.delete([&plain, &python]).await;
+}
+
+#[tokio::test]
+async fn headers_that_any_client_may_publish_are_taken_in_and_go_on() {
+    let setup = Setup::new("headers");
+    let broker = broker(&setup, Topology::default().foreign_queue(&setup.queue)).await;
+    let mut consumer = broker.consume(vec![from(&setup.queue, 10)], &Shutdown::new());
+    let large = AMQPValue::LongString("a".repeat(110_000).into());
+
+    setup.amqp().await.publish(&setup.queue, &Envelope::default().with_header("x", large)).await;
+
+    let delivery = next(&mut consumer).await;
+    broker.publish(&setup.queue, &delivery.message).await.unwrap();
+    assert!(delivery.ack().await && next(&mut consumer).await.ack().await);
+    consumer.cancel().await;
+    consumer.close();
+    setup.clean_up().await;
 }
 
 #[tokio::test]

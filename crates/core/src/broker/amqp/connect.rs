@@ -10,9 +10,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::TopologyError;
 
-/// Largest frame, in bytes. A body travels in several frames, the headers of a message must fit one. The client library
-/// buffers 32 of them in each direction of each connection, so that this is most of a worker's memory.
-pub(super) const FRAME_MAX: u32 = 96 * 1024;
+/// Largest frame, in bytes: what RabbitMQ and its clients agree on unless they are told otherwise. A body travels in
+/// several frames, the headers of a message must fit one, and the broker hands them out in one however small ours may be,
+/// which ends the connection. The client library buffers 32 frames in each direction of each connection, so that this is
+/// most of a worker's memory.
+pub(super) const FRAME_MAX: u32 = 128 * 1024;
 
 /// How to reach the broker.
 #[derive(Debug, Clone)]
