@@ -63,7 +63,11 @@ impl Publisher {
         let topology = Topology::default().foreign_queue(queue);
         match declare::ensure(&link.connection, &topology, &self.config).await {
             Ok(()) => {
-                tracing::info!(queue.name = %queue, "made a queue that was published to and missing");
+                tracing::warn!(
+                    queue.name = %queue,
+                    "made a queue that was missing: where no worker takes from it, give the task a route ([[routes]], \
+                     Celery's task_routes)"
+                );
                 true
             }
             Err(error) => {
