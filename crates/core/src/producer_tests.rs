@@ -240,9 +240,16 @@ fn a_secret_task_shows_stars_and_its_own_defaults_wherever_it_stands() {
 
 #[test]
 fn a_call_goes_where_it_says_before_where_its_route_or_its_task_says() {
-    let routes = Routes::new([crate::routes::Route { task: "shop.*".into(), queue: "shop".into() }]);
+    let feed = crate::routes::Route {
+        task: "feed.*".into(),
+        exchange: Some("feeds".into()),
+        routing_key: Some("new".into()),
+        priority: Some(3),
+        ..crate::routes::Route::default()
+    };
+    let routes = Routes::new([crate::routes::Route::to_queue("shop.*", "shop"), feed]);
     let tasks = KnownTasks::from([("secret", CallDefaults::of::<Secret>())]);
-    let to = |call: Call| {
+    let outgoing = |call: Call| {
         let dispatcher = Dispatcher {
             origin: "gen1@host",
             now: jiff::Timestamp::UNIX_EPOCH,
@@ -252,8 +259,15 @@ fn a_call_goes_where_it_says_before_where_its_route_or_its_task_says() {
             tasks: &tasks,
             ids: &String::new,
         };
-        call.plan(&dispatcher).unwrap().outgoing.remove(0).address
+        call.plan(&dispatcher).unwrap().outgoing.remove(0)
     };
+    let to = |call: Call| outgoing(call).address;
+    let priority = |call: Call| outgoing(call).message.properties.priority;
+    let news = Address::Exchange { exchange: "feeds".into(), key: "new".into() };
+    assert_eq!(to(Call::new("feed.read")), news);
+    assert_eq!(to(Call::new("feed.read").option("queue", "mine")), Address::Queue("mine".into()));
+    assert_eq!(priority(Call::new("feed.read")), Some(3));
+    assert_eq!(priority(Call::new("feed.read").option("priority", 7)), Some(7));
     let queue = |name: &str| Address::Queue(name.into());
     assert_eq!(to(Call::new("add")), queue("celery"));
     assert_eq!(to(Call::new("shop.ship")), queue("shop"));

@@ -98,7 +98,7 @@ impl Options {
     /// The routes, and one to itself for what every worker has: whoever asks for it here is to find it.
     pub(crate) fn all_routes(&self) -> Vec<Route> {
         let own = self.queues.iter().find(|queue| queue.owned).or(self.queues.first());
-        let accumulate = own.map(|queue| Route { task: Accumulate::NAME.into(), queue: queue.name.clone() });
+        let accumulate = own.map(|queue| Route::to_queue(Accumulate::NAME, queue.name.as_str()));
         self.routes.iter().cloned().chain(accumulate).collect()
     }
 

@@ -10,7 +10,7 @@ use crate::broker::message::Value as Header;
 use crate::celery::repr::{MASKED_ARGS, MASKED_KWARGS, args_repr, kwargs_repr};
 use crate::celery::{Arguments, Embed, Envelope, Options};
 use crate::producer::{VERSION, VERSION_HEADER};
-use crate::routes::Routes;
+use crate::routes::{Route, Routes};
 use crate::task::{CallDefaults, KnownTasks};
 
 /// The queue of a task that nobody has said anything about.
@@ -67,6 +67,7 @@ impl Dispatcher<'_> {
         if options.reply_to.is_none() {
             options.reply_to = self.reply_to.map(str::to_owned);
         }
+        options.priority = options.priority.or_else(|| self.routes.of(task)?.priority);
         if let Some(known) = known {
             options.ignore_result = options.ignore_result.or(Some(known.ignore_result));
             options.priority = options.priority.or(known.priority);
@@ -106,7 +107,13 @@ impl Dispatcher<'_> {
         match (options.exchange, options.routing_key, options.queue) {
             (Some(exchange), Some(key), _) => Address::Exchange { exchange, key },
             (_, _, Some(queue)) => Address::Queue(queue),
-            (_, _, None) => Address::Queue(self.queue_of(task, known).unwrap_or(DEFAULT_QUEUE).to_owned()),
+            (_, _, None) => match self.routes.of(task) {
+                Some(Route { exchange: Some(exchange), routing_key, .. }) => Address::Exchange {
+                    exchange: exchange.clone(),
+                    key: routing_key.clone().unwrap_or_default(),
+                },
+                _ => Address::Queue(self.queue_of(task, known).unwrap_or(DEFAULT_QUEUE).to_owned()),
+            },
         }
     }
 
