@@ -3,6 +3,7 @@
 mod answers;
 mod canary;
 mod canary_shop;
+mod far_ahead;
 mod fresh_broker;
 mod killed_workers;
 mod mixed_kills;
