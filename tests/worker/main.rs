@@ -25,6 +25,7 @@ mod retries;
 mod shared_queue;
 mod signals;
 mod tasks;
+mod threads;
 mod topology;
 mod unknown_outcome;
 mod versions;

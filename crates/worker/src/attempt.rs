@@ -4,7 +4,7 @@
 use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -12,11 +12,8 @@ use postrider_core::broker::message::Message;
 use postrider_core::canvas::follow;
 use postrider_core::celery::{Body, Embed, Exception, Request, TaskHeaders};
 use postrider_core::results::{Extended, ResultTree};
-use postrider_core::task::{
-    BlockingJob, Context, Job, Reason, Registered, RetryPolicy, TaskError, TaskOptions,
-};
+use postrider_core::task::{Context, Job, Reason, Registered, RetryPolicy, TaskOptions};
 use rand::RngExt as _;
-use tokio::time::sleep;
 
 use crate::dead::REPLAYS_HEADER;
 use crate::disposition::{AfterRun, Ended, after_run};
@@ -47,6 +44,18 @@ pub(crate) struct Attempt<'a, S> {
     pub begun: Instant,
     /// See `begun`.
     pub at: Timestamp,
+}
+
+/// A run that may start.
+pub(crate) struct Ready<'a, S> {
+    /// The task.
+    pub task: &'a Registered<S>,
+    /// Its message.
+    pub held: &'a mut Held,
+    /// When it began.
+    pub begun: &'a mut Instant,
+    /// Whether its end of life has passed: then it is told so, and not run.
+    pub expired: bool,
 }
 
 impl<S: Send + Sync + 'static> Executor<S> {
@@ -80,6 +89,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
                 self.conclude(attempt, after_run(result, headers.retries, judged, draw)).await;
             }
             Ran::Terminated(signal) => self.terminated(attempt, signal).boxed().await,
+            Ran::Revoked => self.revoked_at_start(attempt).boxed().await,
             Ran::Lost => {}
         }
     }
@@ -120,7 +130,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         policy: RetryPolicy,
         expired: bool,
     ) -> Ran {
-        let Attempt { task, headers, held, entry, extended, .. } = attempt;
+        let Attempt { task, headers, held, entry, begun, extended, .. } = attempt;
         let message = mem::take(&mut held.message);
         let replays = u32::try_from(number(&message, REPLAYS_HEADER)).unwrap_or(0);
         let (id, queue, node) = (headers.id.clone(), Arc::clone(&held.queue), Arc::clone(&self.node));
@@ -133,82 +143,51 @@ impl<S: Send + Sync + 'static> Executor<S> {
         context.expires = headers.expires;
         context.replays = replays;
         let guard = Guard { hard_stop: self.shutdown.hard(), entry: entry.as_ref() };
+        let mut ready = Ready { task, held, begun, expired };
         let (ran, message, children) = match job {
             Job::Async(job) => {
-                let ran = if self.starts(&guard, &context, held, task).await {
-                    let services = &*self.services;
-                    let run =
-                        if expired { job.expire(services, &context) } else { job.run(services, &context) };
-                    guard.watch(&context, run, || self.time_limits(task, context.message())).await
-                } else {
-                    Ran::Lost
+                let ran = match self.starts(&guard, &context, &mut ready).await {
+                    Ok(expired) => {
+                        let services = &*self.services;
+                        let run = if expired {
+                            job.expire(services, &context)
+                        } else {
+                            job.run(services, &context)
+                        };
+                        guard.watch(&context, run, || self.time_limits(task, context.message())).await
+                    }
+                    Err(ran) => ran,
                 };
                 let (message, children) = context.into_parts();
                 (ran, message, children)
             }
-            Job::Blocking(job) => self.on_thread(&guard, job, context, held, (task, expired)).boxed().await,
+            Job::Blocking(job) => self.on_thread(&guard, job, context, ready).boxed().await,
         };
         attempt.held.message = message;
         attempt.children = children;
         ran
     }
 
-    /// Runs a blocking job on a thread for such.
-    async fn on_thread(
-        &self,
-        guard: &Guard<'_>,
-        job: BlockingJob<S>,
-        context: Context,
-        held: &mut Held,
-        (task, expired): (&Registered<S>, bool),
-    ) -> (Ran, Message, Vec<ResultTree>) {
-        let ended = |ran: Ran, context: Context| {
-            let (message, children) = context.into_parts();
-            (ran, message, children)
-        };
-        let seat = tokio::select! {
-            biased;
-            seat = self.threads.seat() => seat,
-            () = guard.hard_stop.cancelled() => {
-                return ended(Ran::Ended(Err(TaskError::Interrupted)), context);
-            }
-            signal = guard.terminated() => return ended(Ran::Terminated(signal), context),
-            // To the end of the queue, long before the broker takes it back.
-            () = sleep(self.limits.longest_wait()) => {
-                return ended(Ran::Ended(Err(TaskError::Snooze(Duration::ZERO))), context);
-            }
-        };
-        if !self.starts(guard, &context, held, task).await {
-            return ended(Ran::Lost, context);
-        }
-        let context = Arc::new(context);
-        let (services, shared) = (Arc::clone(&self.services), Arc::clone(&context));
-        let running = seat
-            .run(move || if expired { job.expire(&services, &shared) } else { job.run(&services, &shared) });
-        let panicked = || Err(TaskError::fail("panic", "the task panicked; the log says where"));
-        let run = running.map(|ended| ended.unwrap_or_else(panicked));
-        let ran = guard.watch(&context, run, || self.time_limits(task, context.message())).await;
-        match Arc::try_unwrap(context) {
-            Ok(context) => ended(ran, context),
-            // The thread was given up and still has it.
-            Err(shared) => (ran, shared.message().clone(), shared.children()),
-        }
-    }
-
-    /// Acknowledges a task early that wants it so, and tells those who want to know that it runs now. `false` when the
-    /// connection is gone: the message will be handed out again, and must not be run here.
-    async fn starts(
+    /// Looks a last time whether it may start, acknowledges a task early that wants it so, and tells those who want to
+    /// know that it runs now. Whether its end of life has passed; or how it ended without a start.
+    pub(crate) async fn starts(
         &self,
         guard: &Guard<'_>,
         context: &Context,
-        held: &mut Held,
-        task: &Registered<S>,
-    ) -> bool {
+        Ready { held, task, expired, .. }: &mut Ready<'_, S>,
+    ) -> Result<bool, Ran> {
+        // Much may have happened while it waited for its turn or for a thread.
+        let expired = *expired || context.expires.is_some_and(|expires| expires <= self.clock.now());
+        if !expired && self.observer.revoked.holds(&context.id, context.message()) {
+            return Err(Ran::Revoked);
+        }
         let early = !task.options().acks_late;
         if early && !held.ack_early().await {
-            return false;
+            return Err(Ran::Lost);
         }
-        if let Some(entry) = guard.entry {
+        if let Some(entry) = guard.entry
+            && !expired
+        {
             if early {
                 entry.acknowledged();
             }
@@ -217,10 +196,10 @@ impl<S: Send + Sync + 'static> Executor<S> {
                 self.store_started(context, task).boxed().await;
             }
         }
-        true
+        Ok(expired)
     }
 
-    fn time_limits(&self, task: &Registered<S>, message: &Message) -> TimeLimits {
+    pub(crate) fn time_limits(&self, task: &Registered<S>, message: &Message) -> TimeLimits {
         let (hard, soft) = Request::of(message).time_limits();
         self.limits.of(task.name(), task.options(), TimeLimits { hard, soft })
     }

@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -31,7 +31,9 @@ pub(crate) struct Threads(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     places: Arc<Semaphore>,
-    most: usize,
+    most: AtomicUsize,
+    /// Makes a thread.
+    builder: fn() -> thread::Builder,
     idle: Mutex<Vec<Sender<Work>>>,
     /// Below zero for an instant, where a task ends while it is given up.
     stuck: AtomicI64,
@@ -53,18 +55,39 @@ pub(crate) struct Running<T> {
     _permit: OwnedSemaphorePermit,
 }
 
+/// Why blocking work came to no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoEnd {
+    /// It panicked.
+    Panicked,
+    /// The system gave no thread for it.
+    NotStarted,
+}
+
 impl Threads {
     /// At most so many threads that are not stuck. When `most_stuck` are, `worn` is cancelled; 0 is never.
     pub(crate) fn new(most: usize, most_stuck: u32, worn: CancellationToken) -> Self {
         let inner = Inner {
             places: Arc::new(Semaphore::new(most)),
-            most,
+            most: AtomicUsize::new(most),
+            builder: || thread::Builder::new().name("postrider-task".into()),
             idle: Mutex::default(),
             stuck: AtomicI64::new(0),
             most_stuck: most_stuck.into(),
             worn,
         };
         Self(Arc::new(inner))
+    }
+
+    /// At most so many run at once.
+    pub(crate) fn most(&self) -> usize {
+        self.0.most.load(Ordering::SeqCst)
+    }
+
+    /// Makes room for so many.
+    pub(crate) fn at_least(&self, places: usize) {
+        let before = self.0.most.fetch_max(places, Ordering::SeqCst);
+        self.0.places.add_permits(places.saturating_sub(before));
     }
 
     /// Waits for a free place.
@@ -86,8 +109,7 @@ impl Threads {
 
     fn start_thread(&self, work: Work) {
         let (threads, runtime) = (Arc::downgrade(&self.0), Handle::current());
-        let thread = thread::Builder::new().name("postrider-task".into());
-        let started = thread.spawn(move || {
+        let started = (self.0.builder)().spawn(move || {
             // So that a task can enqueue from here.
             let _runtime = runtime.enter();
             let mut work = work;
@@ -124,7 +146,7 @@ impl Inner {
     /// Keeps an idle thread, unless there are enough.
     fn keep(&self, inbox: Sender<Work>) -> bool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = idle.len() < self.most;
+        let wanted = idle.len() < self.most.load(Ordering::SeqCst);
         if wanted {
             idle.push(inbox);
         }
@@ -143,7 +165,7 @@ impl Inner {
 }
 
 impl Seat {
-    /// Runs the work in its place. A panic is an error; so is a thread that could not be started.
+    /// Runs the work in its place.
     pub(crate) fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Running<T> {
         let Self { threads, permit } = self;
         let (tell, ended) = oneshot::channel();
@@ -164,11 +186,17 @@ impl Seat {
 }
 
 impl<T> Future for Running<T> {
-    /// `None` when it panicked or never ran.
-    type Output = Option<T>;
+    type Output = Result<T, NoEnd>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        Pin::new(&mut self.ended).poll(context).map(|ended| ended.ok().and_then(Result::ok))
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, NoEnd>> {
+        Pin::new(&mut self.ended).poll(context).map(|ended| {
+            let Ok(result) = ended else {
+                // No thread has it that could be stuck.
+                self.state.store(ENDED, Ordering::SeqCst);
+                return Err(NoEnd::NotStarted);
+            };
+            result.map_err(|_| NoEnd::Panicked)
+        })
     }
 }
 
@@ -220,7 +248,7 @@ mod tests {
         free.send(()).unwrap();
         free.send(()).unwrap();
 
-        assert_eq!((first.await, second.await), (Some(()), Some(())));
+        assert_eq!((first.await, second.await), (Ok(()), Ok(())));
         let _third = threads.seat().await;
     }
 
@@ -228,8 +256,8 @@ mod tests {
     async fn a_panic_is_an_end_and_the_thread_lives_on() {
         let (threads, _) = threads(1, 0);
 
-        assert_eq!(threads.seat().await.run(|| panic!("on purpose")).await, None::<()>);
-        assert_eq!(threads.seat().await.run(|| 7).await, Some(7));
+        assert_eq!(threads.seat().await.run(|| panic!("on purpose")).await, Err::<(), _>(NoEnd::Panicked));
+        assert_eq!(threads.seat().await.run(|| 7).await, Ok(7));
     }
 
     #[tokio::test]
@@ -245,7 +273,7 @@ mod tests {
         drop(running);
         assert_eq!(threads.0.stuck.load(Ordering::SeqCst), 1);
         assert!(worn.is_cancelled());
-        assert_eq!(threads.seat().await.run(|| 7).await, Some(7));
+        assert_eq!(threads.seat().await.run(|| 7).await, Ok(7));
 
         free.send(()).unwrap();
         ended.await.unwrap();
@@ -253,5 +281,32 @@ mod tests {
         while threads.0.stuck.load(Ordering::SeqCst) > 0 {
             tokio::task::yield_now().await;
         }
+    }
+
+    #[tokio::test]
+    async fn work_that_gets_no_thread_says_so_and_no_thread_is_stuck_with_it() {
+        let (threads, worn) = threads(1, 1);
+        let mut inner = Arc::into_inner(threads.0).unwrap();
+        inner.builder = || thread::Builder::new().stack_size(usize::MAX / 2);
+        let threads = Threads(Arc::new(inner));
+
+        let ended = threads.seat().await.run(|| 7).await;
+
+        assert_eq!(ended, Err(NoEnd::NotStarted));
+        assert_eq!(threads.0.stuck.load(Ordering::SeqCst), 0);
+        assert!(!worn.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn there_can_be_more_threads_later() {
+        let (threads, _) = threads(1, 0);
+        let _first = threads.seat().await;
+        assert!(futures::poll!(Box::pin(threads.seat())).is_pending());
+
+        threads.at_least(2);
+        threads.at_least(1);
+
+        let _second = threads.seat().await;
+        assert!(futures::poll!(Box::pin(threads.seat())).is_pending());
     }
 }

@@ -98,11 +98,20 @@ impl<S: Send + Sync + 'static> Executor<S> {
 
     /// A client had revoked it before it came.
     pub(crate) async fn revoked(&self, held: Held, headers: &TaskHeaders, task: &Registered<S>) {
-        tracing::info!(task.name = task.name(), task.id = %headers.id, "task is not run: it was revoked");
         let mut attempt = Attempt::new(task, headers, held, None, self.clock.now());
         if let Ok(body) = Body::read(&attempt.held.message) {
             attempt.embed = body.embed;
         }
+        self.revoked_at_start(attempt).await;
+    }
+
+    /// A client has revoked it before it could start.
+    pub(crate) async fn revoked_at_start(&self, attempt: Box<Attempt<'_, S>>) {
+        tracing::info!(
+            task.name = attempt.task.name(),
+            task.id = %attempt.headers.id,
+            "task is not run: it was revoked"
+        );
         let Some(attempt) = self.follow_revoked(attempt, Revocation::Revoked).await else { return };
         attempt.count("revoked");
         attempt.held.ack().await;
@@ -123,7 +132,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
                 tracing::info!(
                     task.name = attempt.task.name(),
                     task.id = %attempt.headers.id,
-                    "task goes back to its queue: stopping at once"
+                    "task goes back to its queue: the worker stops"
                 );
                 self.settler.give_back(attempt.held).await;
             }

@@ -24,6 +24,8 @@ pub(crate) enum Ran {
     Ended(Result<Value, TaskError>),
     /// By remote control, with a signal of that number.
     Terminated(u8),
+    /// It never began: a client revoked it while it waited.
+    Revoked,
     /// It never began: its connection is gone, and it will be handed out again.
     Lost,
 }

@@ -98,14 +98,12 @@ impl Held {
 }
 
 /// Without the messages, for which each running task would keep room twice.
-fn ack_all(delivery: Option<Delivery>, again: Vec<Delivery>) -> impl Future<Output = ()> + Send {
-    async move {
-        if let Some(delivery) = delivery {
-            delivery.ack().await;
-        }
-        if !again.is_empty() {
-            ack_each(again).boxed().await;
-        }
+async fn ack_all(delivery: Option<Delivery>, again: Vec<Delivery>) {
+    if let Some(delivery) = delivery {
+        delivery.ack().await;
+    }
+    if !again.is_empty() {
+        ack_each(again).boxed().await;
     }
 }
 

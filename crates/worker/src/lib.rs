@@ -26,6 +26,7 @@ mod intake;
 mod lamport;
 mod limits;
 mod observer;
+mod on_thread;
 mod options;
 mod outcome;
 mod patience;
