@@ -11,6 +11,7 @@ use postrider_core::shutdown::Shutdown;
 use postrider_core::task::{LimitError, Registry};
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking::Threads;
 use crate::control::{self, Prepared};
 use crate::limits::Limits;
 use crate::observer::{Observer, Tracker};
@@ -132,11 +133,13 @@ impl<S: Send + Sync + 'static> Worker<S> {
         let worn = CancellationToken::new();
         stop_when_worn(&worn, shutdown);
         let sources = Sources::new(self.options.queues.clone());
-        let intake = self.intake(&sources, shutdown);
+        let (most, most_stuck) = (self.options.threads.max(1), self.options.most_stuck_threads);
+        let threads = Threads::new(most, most_stuck, worn.clone());
+        let intake = self.intake(&sources, &threads, shutdown);
         watch(intake.liveness());
         let pool = Arc::clone(&intake.pool);
         let levers = self.levers(&intake, shutdown);
-        let (prepared, executor) = self.executor(sources, shutdown, &worn);
+        let (prepared, executor) = self.executor(sources, shutdown, threads);
         let control = prepared.attend(&broker, Arc::new(levers), shutdown);
         let executor = Arc::new(executor);
         // On the runtime's own threads: a caller's `block_on` is another one, to wake it costs more than a small task.

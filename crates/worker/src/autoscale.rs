@@ -45,10 +45,18 @@ impl Autoscaler {
         Self { range, spare_for: Duration::ZERO }
     }
 
+    /// Changes the range. The maximum has the last word.
+    pub(crate) fn change(&mut self, max: Option<usize>, min: Option<usize>) {
+        let Autoscale { max: before, min: least } = self.range;
+        let max = max.unwrap_or(before).max(1);
+        self.range = Autoscale { max, min: min.unwrap_or(least).min(max) };
+    }
+
     /// `reserved` is how many messages are in hand, running or not; `passed` the time since it was last asked.
     pub(crate) fn decide(&mut self, reserved: usize, size: usize, passed: Duration) -> Scale {
         let Autoscale { max, min } = self.range;
-        let wanted = reserved.clamp(min.max(1), max.max(1));
+        // Not `clamp`, which panics where whoever set them crossed the two.
+        let wanted = reserved.max(min).min(max).max(1);
         if wanted >= size {
             self.spare_for = Duration::ZERO;
             return if wanted > size { Scale::Up(wanted - size) } else { Scale::Stay };
@@ -94,5 +102,18 @@ mod tests {
         assert_eq!(Autoscale::new(0, 0), Autoscale { max: 1, min: 0 });
         let mut scaler = Autoscaler::new(Autoscale::new(4, 0));
         assert_eq!(scaler.decide(0, 1, SECOND), Scale::Stay);
+    }
+
+    #[test]
+    fn a_minimum_above_the_maximum_is_the_maximum() {
+        let mut scaler = Autoscaler::new(Autoscale { max: 2, min: 3 });
+
+        assert_eq!(scaler.decide(0, 1, SECOND), Scale::Up(1));
+        assert_eq!(scaler.decide(9, 2, SECOND), Scale::Stay);
+        scaler.change(Some(5), None);
+        scaler.change(None, Some(4));
+        assert_eq!(scaler.range, Autoscale { max: 5, min: 4 });
+        scaler.change(Some(2), None);
+        assert_eq!(scaler.range, Autoscale { max: 2, min: 2 });
     }
 }

@@ -8,6 +8,7 @@ use postrider_core::broker::Consumers;
 use tokio_util::sync::CancellationToken;
 
 use crate::autoscale::{Autoscale, Autoscaler, Scale};
+use crate::blocking::Threads;
 use crate::pool::{Pool, ShrinkError};
 
 /// How often the load is looked at.
@@ -35,6 +36,8 @@ struct Inner {
     pool: Arc<Pool>,
     consumers: Consumers,
     prefetch: Prefetch,
+    /// Of a pool of threads, the threads: one for each place.
+    threads: Option<Threads>,
     scaler: Option<Mutex<Autoscaler>>,
 }
 
@@ -69,10 +72,11 @@ impl Capacity {
         pool: Arc<Pool>,
         consumers: Consumers,
         prefetch: Prefetch,
+        threads: Option<Threads>,
         autoscale: Option<Autoscale>,
     ) -> Self {
         let scaler = autoscale.map(|range| Mutex::new(Autoscaler::new(range)));
-        Self(Arc::new(Inner { pool, consumers, prefetch, scaler }))
+        Self(Arc::new(Inner { pool, consumers, prefetch, threads, scaler }))
     }
 
     /// Adds places to the pool, as the remote control's `pool_grow` does.
@@ -80,7 +84,7 @@ impl Capacity {
         if self.0.scaler.is_some() {
             return Err(CapacityError::Autoscaled("pool_grow"));
         }
-        self.0.pool.grow(count);
+        self.add(count);
         self.follow(self.size());
         Ok(())
     }
@@ -102,19 +106,14 @@ impl Capacity {
         min: Option<usize>,
     ) -> Result<Autoscale, CapacityError> {
         let mut scaler = self.scaler().ok_or(CapacityError::NotAutoscaled)?;
-        let size = self.size();
-        if let Some(max) = max {
-            if max < size {
-                shrink(&self.0.pool, size - max);
-            }
-            scaler.range.max = max.max(1);
-            self.follow(scaler.range.max);
+        scaler.change(max, min);
+        let (range, size) = (scaler.range, self.size());
+        if range.max < size {
+            shrink(&self.0.pool, size - range.max);
         }
-        if let Some(min) = min {
-            self.0.pool.grow(min.saturating_sub(size));
-            scaler.range.min = min;
-        }
-        Ok(scaler.range)
+        self.add(range.min.saturating_sub(size));
+        self.follow(range.max);
+        Ok(range)
     }
 
     /// The range in which the pool follows its load, if it does.
@@ -156,10 +155,17 @@ impl Capacity {
         match scaler.decide(self.reserved(), self.size(), LOOK) {
             Scale::Up(count) => {
                 tracing::info!(count, "scaling up");
-                self.0.pool.grow(count);
+                self.add(count);
             }
             Scale::Down(count) => shrink(&self.0.pool, count),
             Scale::Stay => {}
+        }
+    }
+
+    fn add(&self, count: usize) {
+        self.0.pool.grow(count);
+        if let Some(threads) = &self.0.threads {
+            threads.at_least(self.size());
         }
     }
 

@@ -12,15 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::WorkQueue;
 use crate::autoscale::Autoscale;
+use crate::blocking::Threads;
 use crate::capacity::{Capacity, Prefetch};
 use crate::consumers::WorkQueues;
+use crate::limits;
 use crate::pool::Pool;
 use crate::shared_queue::{SharedQueues, Watch};
 use crate::sources::Sources;
-
-/// Of the broker's consumer timeout, the part that a message may wait in this process for its place. What waits longer
-/// goes back, so that there is time left for its run wherever that is.
-const WAITS: u32 = 4;
 
 /// How messages are taken in.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +72,8 @@ pub(crate) struct Worker<'a> {
     /// Asks the other workers; without it nobody is asked.
     pub remote: Option<Remote>,
     pub concurrency: usize,
+    /// Of a pool of threads, the threads.
+    pub threads: Option<Threads>,
 }
 
 impl Intake {
@@ -81,13 +81,15 @@ impl Intake {
     pub(crate) fn start(worker: Worker<'_>, options: IntakeOptions, shutdown: &Shutdown) -> Self {
         let IntakeOptions { prefetch, autoscale, known, consumer_timeout, refuse_shared, neighbours_every } =
             options;
-        let Worker { broker, name, tasks, queues, sources, remote, concurrency } = worker;
+        let Worker { broker, name, tasks, queues, sources, remote, concurrency, threads } = worker;
         let (places, most) = match autoscale {
             Some(Autoscale { max, min }) => (min.max(1), max),
             None => (concurrency, concurrency),
         };
         let foreign: Vec<String> =
             queues.iter().filter(|queue| !queue.owned).map(|queue| queue.name.clone()).collect();
+        // Fewer threads than places were asked for: then they stay as few.
+        let threads = threads.filter(|threads| threads.most() >= most);
         let remote = remote.filter(|_| refuse_shared);
         let subscribe = |queue: String| Subscription {
             withheld: remote.is_some() && foreign.contains(&queue),
@@ -98,14 +100,14 @@ impl Intake {
         let names = queues.iter().map(|queue| queue.name.clone()).chain(given_up);
         let consumer = broker.consume(names.map(subscribe).collect(), shutdown);
         let consumers = consumer.consumers();
-        consumers.hold_at_most(consumer_timeout / WAITS);
+        consumers.hold_at_most(limits::wait(consumer_timeout));
 
         let pool = Arc::new(Pool::new(places));
         let (opening, stop) = (Arc::clone(&pool), shutdown.soft().clone());
         shutdown.spawn(async move {
             stop.run_until_cancelled(opening.open()).await;
         });
-        let capacity = Capacity::new(Arc::clone(&pool), consumers.clone(), prefetch, autoscale);
+        let capacity = Capacity::new(Arc::clone(&pool), consumers.clone(), prefetch, threads, autoscale);
         shutdown.spawn(capacity.clone().keep_scaling(shutdown.soft().clone()));
         let shared = remote.map(|remote| {
             let shared = SharedQueues::new(foreign);

@@ -3,6 +3,9 @@
 //! Each of the two limits is looked for by itself, in this order. Whatever is found, a task that is acknowledged after
 //! its run ends within half the broker's consumer timeout: beyond the whole of it the broker closes the channel and
 //! hands out every message on it again.
+//!
+//! Of the consumer timeout a message may wait an eighth for a place and an eighth for a thread, before it goes back; its run
+//! has half. A quarter is left for what has to be done before and after, such as publishing what follows.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +13,11 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use postrider_core::task::TaskOptions;
+
+/// How long a message may wait in this process for one thing, a place or a thread, before it goes back.
+pub(crate) fn wait(consumer_timeout: Duration) -> Duration {
+    consumer_timeout / 8
+}
 
 /// The two limits of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +34,7 @@ pub struct Limits {
     of_worker: TimeLimits,
     /// What a task that is acknowledged after its run may take at the most.
     late: Duration,
+    wait: Duration,
     set: RwLock<HashMap<String, TimeLimits>>,
     /// Whether anything was ever set: spares the lock.
     any_set: AtomicBool,
@@ -37,6 +46,7 @@ impl Limits {
         Self {
             of_worker,
             late: consumer_timeout / 2,
+            wait: wait(consumer_timeout),
             set: RwLock::default(),
             any_set: AtomicBool::new(false),
         }
@@ -49,9 +59,9 @@ impl Limits {
         self.any_set.store(true, Ordering::Release);
     }
 
-    /// How long a message may wait for a thread before it goes back: what is left of a late run's half is ample.
+    /// How long a message may wait for a thread.
     pub(crate) fn longest_wait(&self) -> Duration {
-        self.late / 2
+        self.wait
     }
 
     /// The limits of one run. `asked` is what the call asks for.

@@ -7,19 +7,19 @@ use postrider_core::remote::Remote;
 use postrider_core::routes::Routes;
 use postrider_core::shutdown::Shutdown;
 use postrider_core::task::{Node, TaskOptions};
-use tokio_util::sync::CancellationToken;
 
 use super::{Options, Worker};
 use crate::blocking::Threads;
 use crate::control::{Changes, Levers, Prepared};
 use crate::execute::Executor;
 use crate::intake::{self, Intake};
+use crate::options::PoolKind;
 use crate::runs::Runs;
 use crate::settle::Settler;
 use crate::sources::Sources;
 
 impl<S: Send + Sync + 'static> Worker<S> {
-    pub(super) fn intake(&self, sources: &Sources, shutdown: &Shutdown) -> Intake {
+    pub(super) fn intake(&self, sources: &Sources, threads: &Threads, shutdown: &Shutdown) -> Intake {
         let Options { name, queues, concurrency, control, clock, .. } = &self.options;
         let remote = || {
             Remote::new(self.broker.clone(), control.namespace.clone(), clock.clone())
@@ -33,6 +33,7 @@ impl<S: Send + Sync + 'static> Worker<S> {
             sources,
             remote: control.enabled.then(remote),
             concurrency: *concurrency,
+            threads: (self.options.pool == PoolKind::Threads).then(|| threads.clone()),
         };
         Intake::start(worker, self.options.intake.clone(), shutdown)
     }
@@ -64,7 +65,7 @@ impl<S: Send + Sync + 'static> Worker<S> {
         self,
         sources: Sources,
         shutdown: &Shutdown,
-        worn: &CancellationToken,
+        threads: Threads,
     ) -> (Prepared, Executor<S>) {
         let Self { options, broker, results, .. } = self;
         let producer = Producer::new(broker.clone(), options.clock.clone(), &options.name)
@@ -89,7 +90,7 @@ impl<S: Send + Sync + 'static> Worker<S> {
             jitter: options.retry_jitter,
             sources,
             limits: self.limits,
-            threads: Threads::new(options.threads.max(1), options.most_stuck_threads, worn.clone()),
+            threads,
             results,
             result_options: self.result_options,
             runs: Runs::default(),
