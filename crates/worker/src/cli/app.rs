@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
@@ -16,6 +17,10 @@ use super::flags::Flags;
 use super::process::{End, Process};
 use super::restart;
 use super::settings::{EngineSettings, MANUAL};
+
+/// How long the end of a process waits for what blocks the runtime's own threads: a task that computes where it should
+/// have waited, a `spawn_blocking` that does not return. Dropping a runtime waits for them for ever.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// A worker with tasks of its own.
 pub struct App<S> {
@@ -45,7 +50,11 @@ pub fn main<S: Send + Sync + 'static>(registry: Registry<S>, services: S) -> Exi
 /// Does what a command line asks for in a runtime, starts the program anew if that was asked for, and gives the exit code.
 pub fn run(program: &str, obey: impl AsyncFnOnce() -> Result<End, Failure>) -> ExitCode {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from);
-    let ended = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(obey()));
+    let ended = runtime.map_err(Failure::from).and_then(|runtime| {
+        let ended = runtime.block_on(obey());
+        runtime.shutdown_timeout(LEAVE);
+        ended
+    });
     let failure = match ended {
         Ok(End::Stop) => return ExitCode::SUCCESS,
         Ok(End::Restart) => restart::restart(),
@@ -124,4 +133,24 @@ fn program() -> String {
     let name = std::env::args_os().next().unwrap_or_default();
     let name = Path::new(&name).file_name().unwrap_or_default().to_string_lossy().into_owned();
     if name.is_empty() { "worker".into() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_ends_although_a_thread_of_its_runtime_is_blocked() {
+        let (_never, blocked) = std::sync::mpsc::channel::<()>();
+        let (told, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            run("test", async || {
+                tokio::task::spawn_blocking(move || blocked.recv());
+                Ok(End::Stop)
+            });
+            told.send(()).unwrap();
+        });
+
+        ended.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
 }
