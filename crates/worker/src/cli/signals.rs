@@ -4,11 +4,12 @@
 //! |---|---|---|
 //! | TERM, INT | warm: take nothing more, finish what runs | cold |
 //! | QUIT | cold: give back at once what runs; with a soft shutdown timeout, after that time | cold at once |
-//! | HUP | warm, and the same command line in this process's place | nothing |
+//! | HUP | warm, and the same command line in this process's place; at a terminal, which was closed, warm | nothing |
 //! | USR1 | lists what runs in the log | the same |
 //!
 //! `REMAP_SIGTERM=SIGQUIT` in the environment makes TERM mean QUIT.
 
+use std::io::IsTerminal as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ impl Signals {
     /// Obeys signals as long as the process lives.
     pub(super) async fn obey(mut self, shutdown: Shutdown, grace: Duration, running: Running) {
         let remapped = sigterm_means_sigquit();
+        // As Celery looks at it: whoever closes the terminal wants no worker that goes on in the background.
+        let at_terminal = std::io::stdout().is_terminal();
         let mut cold_at: Option<Instant> = None;
         loop {
             let signal = tokio::select! {
@@ -92,7 +95,7 @@ impl Signals {
                 }
             };
             let signal = if remapped && signal == Signal::Term { Signal::Quit } else { signal };
-            match step(signal, stage(&shutdown, cold_at), grace) {
+            match step(signal, stage(&shutdown, cold_at), grace, at_terminal) {
                 Step::Warm => {
                     tracing::info!(?signal, "stopping: finishing what runs; a second signal stops at once");
                     shutdown.forget_restart();
@@ -140,10 +143,11 @@ fn stage(shutdown: &Shutdown, cold_at: Option<Instant>) -> Stage {
     }
 }
 
-fn step(signal: Signal, stage: Stage, grace: Duration) -> Step {
+fn step(signal: Signal, stage: Stage, grace: Duration, at_terminal: bool) -> Step {
     let cold = if grace.is_zero() { Step::Cold } else { Step::Soft };
     match (signal, stage) {
         (Signal::Usr1, _) => Step::List,
+        (Signal::Hup, Stage::Running) if at_terminal => Step::Warm,
         (Signal::Hup, Stage::Running) => Step::Reload,
         (Signal::Hup, _) => Step::Nothing,
         (Signal::Term | Signal::Int, Stage::Running | Stage::Reloading) => Step::Warm,
@@ -195,7 +199,10 @@ mod tests {
             (Usr1, Running, none, Step::List),
             (Usr1, Soft, none, Step::List),
         ] {
-            assert_eq!(step(signal, stage, grace), expected, "{signal:?} {stage:?} {grace:?}");
+            assert_eq!(step(signal, stage, grace, false), expected, "{signal:?} {stage:?} {grace:?}");
         }
+        // The shell and the kernel may each send one: the second must not make the stop a cold one.
+        assert_eq!(step(Hup, Running, none, true), Step::Warm);
+        assert_eq!(step(Hup, Warm, none, true), Step::Nothing);
     }
 }
