@@ -23,6 +23,7 @@ pub struct Registered<S> {
     options: TaskOptions,
     calls: CallDefaults,
     decode: Decoder<S>,
+    blocks: bool,
 }
 
 /// What reads the arguments of a task.
@@ -55,7 +56,10 @@ impl<S: Send + Sync + 'static> Registry<S> {
     /// When the name is taken.
     #[must_use]
     pub fn register_blocking<T: ComputeBlocking<S>>(self) -> Self {
-        self.add::<T>(|arguments| Ok(Job::Blocking(BlockingJob::of::<T>(arguments.decode()?))))
+        let mut this =
+            self.add::<T>(|arguments| Ok(Job::Blocking(BlockingJob::of::<T>(arguments.decode()?))));
+        this.tasks.entry(T::NAME).and_modify(|task| task.blocks = true);
+        this
     }
 
     /// Adds the tasks that every Celery worker has and that others may call here: `celery.accumulate`, and
@@ -106,6 +110,11 @@ impl<S: Send + Sync + 'static> Registry<S> {
         self.tasks.values()
     }
 
+    /// Whether there are tasks, and each of them blocks its thread.
+    pub fn only_blocks(&self) -> bool {
+        !self.tasks.is_empty() && self.tasks.values().all(|task| task.blocks)
+    }
+
     /// What a producer needs to know of the tasks, so that calls that name them only are made as their types say.
     pub fn known(&self) -> KnownTasks {
         self.tasks.iter().map(|(name, task)| (*name, task.calls)).collect()
@@ -124,7 +133,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
 
     fn add_with<T: Task>(mut self, decode: Decoder<S>) -> Self {
         let (options, calls) = (TaskOptions::of::<T>(), CallDefaults::of::<T>());
-        let task = Registered { name: T::NAME, options, calls, decode };
+        let task = Registered { name: T::NAME, options, calls, decode, blocks: false };
         let taken = self.tasks.insert(T::NAME, task).is_some();
         assert!(!taken, "the task {} is registered twice", T::NAME);
         self

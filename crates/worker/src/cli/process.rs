@@ -107,7 +107,8 @@ impl Process {
     ) -> Result<End, Failure> {
         let (shutdown, results) = (&self.shutdown, settings.results.options());
         let store = settings.results.open(&broker, &Clock::System, shutdown)?;
-        let mut worker = Worker::new(registry, services, broker.clone(), settings.options())
+        let options = settings.options_for(registry.only_blocks());
+        let mut worker = Worker::new(registry, services, broker.clone(), options)
             .map_err(|error| ConfigError::key("worker", error.to_string()))?
             .results(store, results);
         if let Some(keys) = keys {

@@ -21,6 +21,15 @@ pub(super) struct AutoscaleChoice {
 }
 
 impl PoolChoice {
+    /// What the commented defaults say.
+    pub(super) fn unchosen() -> Self {
+        Self { kind: PoolKind::Async, written: "async".into() }
+    }
+
+    pub(super) fn threads() -> Self {
+        Self { kind: PoolKind::Threads, written: "threads".into() }
+    }
+
     /// What differs from Celery's pool of that name.
     pub(super) fn note(&self) -> Option<&'static str> {
         match self.written.as_str() {

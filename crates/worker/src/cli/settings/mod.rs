@@ -145,6 +145,16 @@ impl EngineSettings {
         }
     }
 
+    /// The same for a program's tasks. Where each of them blocks, places without a thread would only keep messages from
+    /// other workers: a pool whose size nobody chose is one of threads.
+    pub fn options_for(&self, tasks_only_block: bool) -> Options {
+        if !tasks_only_block || self.worker.chooses_pool() {
+            return self.options();
+        }
+        let worker = self.worker.of_threads();
+        Self { worker, ..self.clone() }.options()
+    }
+
     /// What this worker needs on the broker.
     pub fn topology(&self) -> Topology {
         let kind = self.topology.queue_type;
@@ -213,6 +223,7 @@ impl EngineSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PoolKind;
 
     const QUEUES: &str = "[[queues]]\nname = 'sms'\nowned = true\n";
 
@@ -232,6 +243,17 @@ mod tests {
         assert_eq!(settings.options().queues, [WorkQueue { name: "sms".into(), owned: true, returns: true }]);
         assert_eq!(settings.options().concurrency, 1000);
         assert_eq!(settings.options().control, crate::ControlOptions::default());
+    }
+
+    #[test]
+    fn a_worker_whose_tasks_all_block_has_a_place_for_each_thread_unless_its_pool_was_chosen() {
+        let by_default = settings(&Flags::default()).options_for(true);
+        let mixed = settings(&Flags::default()).options_for(false);
+        let chosen = settings(&Flags { concurrency: Some(50), ..Flags::default() }).options_for(true);
+
+        assert_eq!((by_default.pool, by_default.concurrency), (PoolKind::Threads, by_default.threads));
+        assert_eq!((mixed.pool, mixed.concurrency), (PoolKind::Async, 1000));
+        assert_eq!((chosen.pool, chosen.concurrency), (PoolKind::Async, 50));
     }
 
     #[test]

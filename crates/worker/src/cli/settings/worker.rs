@@ -87,6 +87,17 @@ impl WorkerSection {
         Ok(())
     }
 
+    /// Whether somebody chose the pool or its size. What "async" is by default cannot be told from what was chosen.
+    pub(super) fn chooses_pool(&self) -> bool {
+        self.pool != PoolChoice::unchosen() || self.concurrency.is_some() || self.autoscale.range.is_some()
+    }
+
+    /// The same with a pool of threads.
+    pub(super) fn of_threads(&self) -> Self {
+        let (pool, concurrency) = (PoolChoice::threads(), self.threads);
+        Self { pool, concurrency, ..self.clone() }
+    }
+
     pub(super) fn pool(&self) -> PoolKind {
         self.pool.kind
     }
