@@ -64,7 +64,8 @@ impl LinkError {
         self.soft() == Some(&AMQPSoftError::RESOURCELOCKED)
     }
 
-    fn soft(&self) -> Option<&AMQPSoftError> {
+    /// Why the broker refuses a step, where it goes on with the connection.
+    pub(super) fn soft(&self) -> Option<&AMQPSoftError> {
         let Self::Broker(error) = self else { return None };
         let ErrorKind::ProtocolError(error) = error.kind() else { return None };
         match error.kind() {

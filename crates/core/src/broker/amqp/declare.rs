@@ -27,6 +27,9 @@ pub enum TopologyError {
          `type` of the queue in the configuration (the broker says: {1})"
     )]
     Mismatch(String, String),
+    /// The broker does not do it for this user.
+    #[error("the broker refuses {0}: give its user the right to read it (the broker says: {1})")]
+    Refused(String, String),
     /// A name that AMQP cannot carry.
     #[error("{0}")]
     Name(String),

@@ -1,6 +1,7 @@
 //! What is done with a queue by its name on the publishing connection: finding the way to it, looking at it, emptying it.
 
 use lapin::options::{QueueDeclareOptions, QueuePurgeOptions};
+use lapin::protocol::AMQPSoftError;
 use lapin::types::FieldTable;
 
 use super::super::super::message::Message;
@@ -112,6 +113,10 @@ impl Publisher {
             within(limit, channel.close(200, "done".into())).await?;
             Ok::<_, LinkError>(count.into())
         };
-        purged.await.map_err(|error| unreachable(error.to_string()))
+        purged.await.map_err(|error| match error.soft() {
+            Some(AMQPSoftError::NOTFOUND) => TopologyError::Missing(format!("the queue {queue}")),
+            Some(_) => TopologyError::Refused(format!("to purge {queue}"), error.to_string()),
+            None => unreachable(error.to_string()),
+        })
     }
 }
