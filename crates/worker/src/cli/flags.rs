@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::ignored::Ignored;
 use super::node_name;
 
 /// Flags that stand above the configuration file and the environment.
@@ -14,9 +15,6 @@ pub struct Flags {
     /// The configuration file (TOML). `config default` prints the manual.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Celery's application. There is none here: it is ignored.
-    #[arg(short = 'A', long, global = true, value_name = "APP")]
-    pub app: Option<String>,
     /// Where RabbitMQ is. Others on this machine can read a password that is given here.
     #[arg(short = 'b', long, global = true, value_name = "URL")]
     pub broker: Option<String>,
@@ -26,8 +24,8 @@ pub struct Flags {
     /// The node name; %h is the host name, %n its first part, %d the rest of it.
     #[arg(short = 'n', long = "hostname", global = true, value_name = "NAME")]
     pub name: Option<String>,
-    /// How many tasks run at once.
-    #[arg(short = 'c', long, global = true, value_name = "N")]
+    /// How many tasks run at once; auto or 0 is as many as without it.
+    #[arg(short = 'c', long, global = true, value_name = "N", value_parser = places)]
     pub concurrency: Option<usize>,
     /// The pool: async (eventlet, gevent), threads (prefork, processes) or solo.
     #[arg(short = 'P', long, global = true, value_name = "POOL")]
@@ -45,11 +43,8 @@ pub struct Flags {
     #[arg(short = 'f', long, global = true, value_name = "FILE")]
     pub logfile: Option<String>,
     /// Says what tasks do from the start, for monitors.
-    #[arg(short = 'E', long, global = true)]
+    #[arg(short = 'E', long, visible_alias = "events", global = true)]
     pub task_events: bool,
-    /// Celery's way of handing tasks to processes. It changes nothing here.
-    #[arg(short = 'O', long, global = true, value_name = "PROFILE")]
-    pub optimization: Option<String>,
     /// How many messages are fetched ahead for each place in the pool; 0 is without a bound.
     #[arg(long, global = true, value_name = "N")]
     pub prefetch_multiplier: Option<u16>,
@@ -62,9 +57,6 @@ pub struct Flags {
     /// Lets the pool follow its load between two sizes.
     #[arg(long, global = true, value_name = "MAX,MIN")]
     pub autoscale: Option<String>,
-    /// Celery's remedy for processes that leak. It changes nothing here.
-    #[arg(long, global = true, value_name = "N")]
-    pub max_tasks_per_child: Option<u64>,
     /// Throws away what lies in the queues before it consumes them.
     #[arg(long, visible_alias = "discard", global = true)]
     pub purge: bool,
@@ -86,6 +78,12 @@ pub struct Flags {
     /// Keeps the process id in this file; %n is the node's name, %h its host.
     #[arg(long, global = true, value_name = "FILE")]
     pub pidfile: Option<String>,
+    /// The folder of the log file, the file with the process id and the state file, where they are relative.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub workdir: Option<PathBuf>,
+    /// What Celery has beside these.
+    #[command(flatten)]
+    pub ignored: Ignored,
 }
 
 impl Flags {
@@ -97,13 +95,16 @@ impl Flags {
             ("amqp.url", self.broker.clone()),
             ("results.url", self.result_backend.clone()),
             ("worker.name", self.name.clone()),
-            ("worker.concurrency", self.concurrency.map(|number| number.to_string())),
+            (
+                "worker.concurrency",
+                self.concurrency.filter(|number| *number > 0).map(|number| number.to_string()),
+            ),
             ("worker.pool", self.pool.clone()),
             ("worker.prefetch_multiplier", self.prefetch_multiplier.map(|number| number.to_string())),
             ("worker.time_limit", self.time_limit.clone()),
             ("worker.soft_time_limit", self.soft_time_limit.clone()),
             ("worker.autoscale", self.autoscale.clone()),
-            ("worker.state_file", self.state_file.clone()),
+            ("worker.state_file", self.state_file.as_ref().map(|path| self.in_workdir(path))),
             ("control.task_events", off(self.task_events, "true")),
             ("control.gossip", off(self.without_gossip, "false")),
             ("control.mingle", off(self.without_mingle, "false")),
@@ -114,23 +115,27 @@ impl Flags {
 
     /// What was given for a Celery worker's sake and does nothing here.
     pub fn notes(&self) -> Vec<String> {
-        let app =
-            self.app.as_ref().map(|app| format!("-A {app}: ignored, the tasks are those of this program"));
-        let fair = self.optimization.as_ref().map(|profile| {
-            format!(
-                "-O {profile}: ignored, a task goes to a place that is free and never waits behind another"
-            )
-        });
-        let child = self.max_tasks_per_child.map(|count| {
-            format!("--max-tasks-per-child {count}: ignored, the pool has no processes that could leak")
-        });
-        app.into_iter().chain(fair).chain(child).collect()
+        self.ignored.notes()
     }
 
     /// The path of a file for a node.
-    pub(super) fn path(text: Option<&String>, node: &str) -> Option<PathBuf> {
-        text.map(|text| PathBuf::from(node_name::in_path(text, node)))
+    pub(super) fn path(&self, text: Option<&String>, node: &str) -> Option<PathBuf> {
+        text.map(|text| PathBuf::from(node_name::in_path(&self.in_workdir(text), node)))
     }
+
+    /// The process stays where it was started, so that it can be started anew there.
+    fn in_workdir(&self, path: &str) -> String {
+        let workdir = self.workdir.as_ref().filter(|_| !path.is_empty());
+        workdir.map_or_else(|| path.to_owned(), |dir| dir.join(path).to_string_lossy().into_owned())
+    }
+}
+
+/// A number of tasks, `auto` as Celery 5.7 takes it for 0.
+fn places(text: &str) -> Result<usize, String> {
+    if text == "auto" {
+        return Ok(0);
+    }
+    text.parse().map_err(|_| "is not a number of tasks, nor auto".to_owned())
 }
 
 /// Celery's seconds, fractions too, as the configuration writes durations.
@@ -176,7 +181,9 @@ mod tests {
             ("--autoscale=10,3", "worker.autoscale", "10,3"),
             ("--prefetch-multiplier 0", "worker.prefetch_multiplier", "0"),
             ("-S w1.state", "worker.state_file", "w1.state"),
+            ("-S w1.state --workdir /srv", "worker.state_file", "/srv/w1.state"),
             ("-E", "control.task_events", "true"),
+            ("--events", "control.task_events", "true"),
             ("--without-heartbeat", "control.heartbeat", "0s"),
             ("--heartbeat-interval 5", "control.heartbeat", "5000ms"),
             ("--without-gossip", "control.gossip", "false"),
@@ -185,17 +192,26 @@ mod tests {
         ] {
             assert_eq!(given(line).0, [(key, value.to_owned())], "{line}");
         }
+        for line in ["-c auto", "-c 0"] {
+            assert_eq!(given(line).0, [], "{line}");
+        }
+        assert!(Line::try_parse_from(["worker", "-c", "many"]).is_err());
         assert!(Line::try_parse_from(["worker", "--time-limit", "soon"]).is_err());
         assert!(Line::try_parse_from(["worker", "--time-limit=-1"]).is_err());
     }
 
     #[test]
     fn what_does_nothing_says_so() {
-        let (settings, flags) = given("-A shop.celery -Ofair --max-tasks-per-child 100 --purge");
+        let (settings, flags) = given(
+            "-A shop.celery -Ofair --max-tasks-per-child 100 --max-memory-per-child 9000 --pool-start-method fork \
+             --disable-prefetch -I shop.tasks -s beat.db --scheduler S --loader L --skip-checks -q -C --executable python3 \
+             --purge",
+        );
 
         assert!(settings.is_empty() && flags.purge);
         let notes = flags.notes();
-        assert_eq!(notes.len(), 3);
-        assert!(notes[0].contains("-A shop.celery"), "{notes:?}");
+        assert_eq!(notes.len(), 14, "{notes:?}");
+        assert!(notes[0].contains("-A shop.celery: ignored"), "{notes:?}");
+        assert!(notes[5].starts_with("--disable-prefetch: ignored"), "{notes:?}");
     }
 }

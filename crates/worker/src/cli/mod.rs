@@ -33,6 +33,7 @@ mod answer;
 mod app;
 mod commands;
 mod flags;
+mod ignored;
 mod node_name;
 mod pidfile;
 mod process;

@@ -52,7 +52,7 @@ impl Process {
     /// Starts the log, writes the process id down and listens for signals.
     pub fn begin(settings: &EngineSettings, flags: &Flags) -> Result<Self, Failure> {
         let node = settings.worker.name();
-        match Flags::path(flags.logfile.as_ref(), &node) {
+        match flags.path(flags.logfile.as_ref(), &node) {
             Some(path) => telemetry::init_into(&settings.log, &path)?,
             None => telemetry::init(&settings.log)?,
         }
@@ -65,7 +65,7 @@ impl Process {
         for queue in settings.priority_warnings() {
             tracing::warn!(queue.name = %queue, "max_priority counts for nothing on a quorum queue: use two queues");
         }
-        let pidfile = Flags::path(flags.pidfile.as_ref(), &node).map(PidFile::create).transpose()?;
+        let pidfile = flags.path(flags.pidfile.as_ref(), &node).map(PidFile::create).transpose()?;
         let (shutdown, running) = (Shutdown::new(), Running::default());
         let signals = Signals::catch().context("cannot listen for signals")?;
         let grace = settings.worker.soft_shutdown_timeout();
