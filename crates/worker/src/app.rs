@@ -3,6 +3,7 @@
 mod assembly;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use postrider_core::broker::{Broker, Liveness};
 use postrider_core::results::{ResultOptions, Results};
@@ -161,7 +162,7 @@ impl<S: Send + Sync + 'static> Worker<S> {
             // First, because tasks that are given back leave the pool empty too.
             biased;
             () = shutdown.hard().cancelled() => false,
-            drained = pool.drained(drain_timeout) => drained,
+            drained = pool.drained(bounded(drain_timeout)) => drained,
         };
         if !drained {
             tracing::warn!(running = pool.running(), "worker gives running tasks back to their queues");
@@ -175,6 +176,11 @@ impl<S: Send + Sync + 'static> Worker<S> {
         tracing::info!("worker has stopped");
         drained && !gave_up && !worn.is_cancelled()
     }
+}
+
+/// Zero is without a bound: as long as a timer can be set for.
+fn bounded(drain_timeout: Duration) -> Duration {
+    if drain_timeout.is_zero() { Duration::MAX } else { drain_timeout }
 }
 
 /// Too many threads are stuck: what runs is finished, and another process is to take this one's place.

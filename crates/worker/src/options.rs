@@ -73,7 +73,7 @@ pub struct Options {
     pub dead_letters: bool,
     /// How many messages the dead-letter queue keeps; counts what it drops.
     pub dead_max_length: u64,
-    /// How long running tasks may go on after the soft stop.
+    /// How long running tasks may go on after the soft stop; zero is without a bound, as with Celery.
     pub drain_timeout: Duration,
     /// How it takes part in remote control and events.
     pub control: ControlOptions,
@@ -102,9 +102,11 @@ impl Options {
         self.routes.iter().cloned().chain(accumulate).collect()
     }
 
-    /// The longest that a stop takes: the drain, what was given up, and the connections.
-    pub fn stops_within(&self) -> Duration {
-        self.drain_timeout + GIVE_UP + GIVE_UP
+    /// The longest that a stop takes: the drain, what was given up, and the connections. `None` where the drain has no
+    /// bound.
+    pub fn stops_within(&self) -> Option<Duration> {
+        let drain = Some(self.drain_timeout).filter(|drain| !drain.is_zero())?;
+        Some(drain + GIVE_UP + GIVE_UP)
     }
 }
 

@@ -108,10 +108,19 @@ impl EngineSettings {
         self.results.check()?;
         telemetry::check(&self.log)?;
         self.metrics_listen()?;
-        stop_timeout.map_or(Ok(()), |limit| {
-            let options = self.options();
-            limit.fits("worker.drain_timeout", options.drain_timeout, options.stops_within())
-        })
+        self.worker.check_stop()?;
+        let options = self.options();
+        match (stop_timeout, options.stops_within()) {
+            (None, _) => Ok(()),
+            (Some(limit), Some(longest)) => {
+                limit.fits("worker.drain_timeout", options.drain_timeout, longest)
+            }
+            (Some(_), None) => Err(ConfigError::key(
+                "worker.drain_timeout",
+                "with 0s a stop waits for the tasks that run however long they take, and the service manager would kill \
+                 the process meanwhile. Give it a length, or set TimeoutStopSec=infinity and leave out --stop-timeout",
+            )),
+        }
     }
 
     /// How the broker is talked to.
@@ -254,6 +263,19 @@ mod tests {
         assert_eq!((by_default.pool, by_default.concurrency), (PoolKind::Threads, by_default.threads));
         assert_eq!((mixed.pool, mixed.concurrency), (PoolKind::Async, 1000));
         assert_eq!((chosen.pool, chosen.concurrency), (PoolKind::Async, 50));
+    }
+
+    #[test]
+    fn a_stop_without_a_bound_fits_no_stop_timeout_and_a_soft_one_must_fit_into_the_drain() {
+        let mut settings = settings(&Flags::default());
+        let minute: StopTimeout = "60s".parse().unwrap();
+        let said = |checked: Result<(), ConfigError>| checked.unwrap_err().to_string();
+
+        settings.worker.stops_after(Duration::ZERO, Duration::from_mins(1));
+        settings.check(None).unwrap();
+        assert!(said(settings.check(Some(minute))).contains("TimeoutStopSec=infinity"));
+        settings.worker.stops_after(Duration::from_secs(25), Duration::from_secs(30));
+        assert!(said(settings.check(None)).contains("worker.soft_shutdown_timeout"));
     }
 
     #[test]

@@ -87,6 +87,23 @@ impl WorkerSection {
         Ok(())
     }
 
+    /// Whether a soft stop has the time that it is given.
+    pub(super) fn check_stop(&self) -> Result<(), ConfigError> {
+        if self.drain_timeout.is_zero() || self.soft_shutdown_timeout <= self.drain_timeout {
+            return Ok(());
+        }
+        let (soft, drain) = (self.soft_shutdown_timeout, self.drain_timeout);
+        let problem =
+            format!("{soft:?} would be cut to the drain_timeout of {drain:?}: raise that, or lower this");
+        Err(ConfigError::key("worker.soft_shutdown_timeout", problem))
+    }
+
+    /// Sets how long a stop waits.
+    #[cfg(test)]
+    pub(super) fn stops_after(&mut self, drain: Duration, soft: Duration) {
+        (self.drain_timeout, self.soft_shutdown_timeout) = (drain, soft);
+    }
+
     /// Whether somebody chose the pool or its size. What "async" is by default cannot be told from what was chosen.
     pub(super) fn chooses_pool(&self) -> bool {
         self.pool != PoolChoice::unchosen() || self.concurrency.is_some() || self.autoscale.range.is_some()
