@@ -9,7 +9,7 @@ use postrider_core::broker::{Broker, Liveness};
 use postrider_core::results::{ResultOptions, Results};
 use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
-use postrider_core::task::{LimitError, Registry};
+use postrider_core::task::{LimitError, Registered, Registry};
 use tokio_util::sync::CancellationToken;
 
 use crate::blocking::Threads;
@@ -68,6 +68,7 @@ impl<S: Send + Sync + 'static> Worker<S> {
     ) -> Result<Self, WorkerError> {
         let consumer_timeout = options.intake.consumer_timeout;
         registry.check(consumer_timeout)?;
+        tell_cut(&registry, options.time_limits.hard, consumer_timeout);
         let registry = registry.with_builtins();
         let rates = RateLimits::default();
         for task in registry.tasks() {
@@ -178,6 +179,26 @@ impl<S: Send + Sync + 'static> Worker<S> {
     }
 }
 
+/// The worker's limit may be longer than what a task has that is acknowledged after its run.
+fn tell_cut<S: Send + Sync + 'static>(
+    registry: &Registry<S>,
+    limit: Option<Duration>,
+    consumer_timeout: Duration,
+) {
+    let Some(limit) = limit.filter(|limit| *limit > consumer_timeout / 2) else { return };
+    let options = |name: &&str| registry.get(name).map(Registered::options);
+    let is_cut = |name: &&str| options(name).is_some_and(|task| task.acks_late && task.time_limit.is_none());
+    let cut: Vec<&str> = registry.names().into_iter().filter(is_cut).collect();
+    if !cut.is_empty() {
+        tracing::warn!(
+            tasks = %cut.join(","),
+            "these tasks end after {:?}, half the consumer timeout, and not after the time limit of {limit:?}: raise the \
+             consumer timeout here and in the broker, or let them be acknowledged before their run",
+            consumer_timeout / 2
+        );
+    }
+}
+
 /// Zero is without a bound: as long as a timer can be set for.
 fn bounded(drain_timeout: Duration) -> Duration {
     if drain_timeout.is_zero() { Duration::MAX } else { drain_timeout }
@@ -195,4 +216,38 @@ fn stop_when_worn(worn: &CancellationToken, shutdown: &Shutdown) {
             () = stopping.soft().cancelled() => {}
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_core::broker::MemoryBroker;
+    use postrider_core::task::{Context, Run, Task, TaskResult};
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Long {}
+
+    impl Task for Long {
+        const NAME: &'static str = "long";
+        const TIME_LIMIT: Option<Duration> = Some(Duration::from_mins(20));
+    }
+
+    impl Run<()> for Long {
+        async fn run(self, _services: &(), _context: &Context) -> TaskResult {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_is_acked_late_and_may_take_more_than_half_the_consumer_timeout_is_refused() {
+        let broker = Broker::Memory(MemoryBroker::new(&Shutdown::new()));
+        let tasks = || Registry::new().register::<Long>();
+
+        let refused = Worker::new(tasks(), Arc::new(()), broker.clone(), Options::default()).err();
+        assert!(matches!(refused, Some(WorkerError::Limit(_))), "{refused:?}");
+        let early = tasks().configure::<Long>(|options| options.acks_late = false);
+        assert!(Worker::new(early, Arc::new(()), broker, Options::default()).is_ok());
+    }
 }

@@ -69,6 +69,15 @@ impl Limits {
         let own = self
             .set_for(task)
             .unwrap_or(TimeLimits { hard: options.time_limit, soft: options.soft_time_limit });
+        if options.acks_late
+            && let Some(limit) = asked.hard.or(own.hard).filter(|limit| *limit > self.late)
+        {
+            tracing::warn!(
+                task.name = task,
+                "the time limit of {limit:?} is cut to {:?}, half the consumer timeout",
+                self.late
+            );
+        }
         let hard = asked.hard.or(own.hard).or(self.of_worker.hard);
         let hard =
             if options.acks_late { Some(hard.map_or(self.late, |hard| hard.min(self.late))) } else { hard };
