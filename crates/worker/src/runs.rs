@@ -5,8 +5,9 @@
 //!    one, and in the same way.
 //! 3. One that comes again afterwards, because its ack was lost, is acknowledged. One that went back to its queue is run.
 //!
-//! Only what the broker says it handed out before is looked up: copies that a producer published are each run. A retry or
-//! a task that waited is another message than the one it came from: its count or its time differs.
+//! Only what the broker says it handed out before is looked up: copies that a producer published are each run. A retry, a
+//! task that waited and a dead letter that is replayed are other messages than what they came from: a count or the time
+//! differs.
 
 use std::array;
 use std::collections::{HashMap, VecDeque, hash_map::Entry};
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 use postrider_core::broker::Delivery;
 use postrider_core::celery::TaskHeaders;
 
+use crate::dead::REPLAYS_HEADER;
+use crate::execute::number;
 use crate::held::Held;
 
 /// Locks that the messages are spread over.
@@ -72,7 +75,8 @@ impl Runs {
     /// Begins to work on a message, unless that was done before. A copy of one that is worked on has no claim.
     pub(crate) fn begin(&self, headers: &TaskHeaders, mut held: Held) -> Begun {
         let TaskHeaders { task, id, retries, eta, .. } = headers;
-        let message = self.0.hasher.hash_one((task, id, retries, eta));
+        let replays = number(&held.message, REPLAYS_HEADER);
+        let message = self.0.hasher.hash_one((task, id, retries, eta, replays));
         self.shard(message, |shard| {
             if held.redelivered && shard.has_ended(message) {
                 return Begun::Ended(held);
@@ -137,5 +141,76 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         self.end(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_core::broker::{Broker, Consumer, MemoryBroker, Subscription};
+    use postrider_core::shutdown::Shutdown;
+
+    use super::*;
+    use crate::tracker::tests::call;
+
+    /// The same message from a queue in memory, handed out for the first time or again.
+    async fn handed_out(
+        broker: &Broker,
+        consumer: &mut Consumer,
+        id: &str,
+        again: bool,
+    ) -> (TaskHeaders, Held) {
+        let (headers, message, queue) = call(id);
+        broker.publish(&queue, &message).await.unwrap();
+        let mut delivery = consumer.next().await.unwrap();
+        if again {
+            delivery.requeue().await;
+            delivery = consumer.next().await.unwrap();
+        }
+        (headers, Held::from(delivery))
+    }
+
+    fn queue(shutdown: &Shutdown) -> (Broker, Consumer, MemoryBroker) {
+        let memory = MemoryBroker::new(shutdown);
+        memory.declare("celery", None);
+        let broker = Broker::Memory(memory.clone());
+        let all = Subscription { queue: "celery".into(), prefetch: 0, withheld: false };
+        let consumer = broker.consume(vec![all], shutdown);
+        (broker, consumer, memory)
+    }
+
+    #[tokio::test]
+    async fn what_comes_again_is_settled_with_the_run_that_it_has_and_afterwards_at_once() {
+        let shutdown = Shutdown::new();
+        let (broker, mut consumer, memory) = queue(&shutdown);
+        let runs = Runs::default();
+
+        let (headers, first) = handed_out(&broker, &mut consumer, "a", false).await;
+        let Begun::Now(first) = runs.begin(&headers, first) else { panic!("it does not run yet") };
+        let (headers, again) = handed_out(&broker, &mut consumer, "a", true).await;
+        assert!(matches!(runs.begin(&headers, again), Begun::Before));
+        first.ack().await;
+        assert!(memory.is_drained(&[]), "both are acked");
+
+        let (headers, late) = handed_out(&broker, &mut consumer, "a", true).await;
+        assert!(matches!(runs.begin(&headers, late), Begun::Ended(_)));
+        let (headers, copy) = handed_out(&broker, &mut consumer, "a", false).await;
+        assert!(matches!(runs.begin(&headers, copy), Begun::Now(_)), "a copy is run");
+        let retry = TaskHeaders { retries: 1, ..headers };
+        let (_, again) = handed_out(&broker, &mut consumer, "a", true).await;
+        assert!(matches!(runs.begin(&retry, again), Begun::Now(_)), "a retry is run");
+    }
+
+    #[tokio::test]
+    async fn what_went_back_is_run_when_it_comes_again() {
+        let shutdown = Shutdown::new();
+        let (broker, mut consumer, _memory) = queue(&shutdown);
+        let runs = Runs::default();
+        let (headers, first) = handed_out(&broker, &mut consumer, "a", false).await;
+        let Begun::Now(first) = runs.begin(&headers, first) else { panic!("it does not run yet") };
+
+        assert!(first.requeue().await);
+
+        let again = Held::from(consumer.next().await.unwrap());
+        assert!(again.redelivered && matches!(runs.begin(&headers, again), Begun::Now(_)));
     }
 }
