@@ -62,8 +62,8 @@ struct Network {
 
 impl Network {
     async fn before(server: String) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let (address, up) = (listener.local_addr().unwrap(), watch::Sender::new(true));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+        let (address, up) = (listener.local_addr().expect("it is bound"), watch::Sender::new(true));
         let mut listening = JoinSet::new();
         listening.spawn(forward(listener, server, up.subscribe()));
         Self { address, up, _listening: listening }
@@ -84,7 +84,7 @@ async fn forward(listener: TcpListener, server: String, up: watch::Receiver<bool
     while let Ok((mut client, _)) = listener.accept().await {
         let mut cut = up.clone();
         if *cut.borrow_and_update() {
-            let mut server = TcpStream::connect(&server).await.unwrap();
+            let mut server = TcpStream::connect(&server).await.expect("the broker listens");
             connections.spawn(async move {
                 tokio::select! {
                     _ = copy_bidirectional(&mut client, &mut server) => {}
@@ -112,8 +112,8 @@ struct Working {
 impl Rig {
     async fn start(test: &str, results: Results) -> Self {
         let setup = Setup::new(test).foreign();
-        let url = reqwest::Url::parse(&shared_amqp_url()).unwrap();
-        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5672));
+        let url = reqwest::Url::parse(&shared_amqp_url()).expect("an address");
+        let server = format!("{}:{}", url.host_str().expect("a host"), url.port().unwrap_or(5672));
         let services = Arc::new(Services { begun: Semaphore::new(0), go: Semaphore::new(0) });
         Self { setup, network: Network::before(server).await, services, results }
     }
@@ -133,8 +133,8 @@ impl Rig {
     }
 
     fn worker(&self) -> Working {
-        let mut url = reqwest::Url::parse(&shared_amqp_url()).unwrap();
-        url.set_port(Some(self.network.address.port())).unwrap();
+        let mut url = reqwest::Url::parse(&shared_amqp_url()).expect("an address");
+        url.set_port(Some(self.network.address.port())).expect("it has a host");
         let shutdown = Shutdown::new();
         let options = Options {
             queues: vec![WorkQueue { name: self.setup.queue.clone(), owned: false, returns: false }],
@@ -185,7 +185,9 @@ impl Rig {
 
     async fn close(self, mut working: Working) {
         working.shutdown.stop();
-        assert!(working.worker.join_next().await.unwrap().expect("the worker does not panic"));
+        assert!(
+            working.worker.join_next().await.expect("it was started").expect("the worker does not panic")
+        );
         self.setup.clean_up().await;
     }
 }

@@ -97,7 +97,7 @@ impl Rig {
     /// What the worker says to a request of remote control, as text, once it answers.
     async fn ask(&self, method: &str, arguments: Value) -> String {
         let remote = Remote::new(self.broker.clone(), Namespace::default(), Clock::System);
-        let arguments: Map<String, Value> = serde_json::from_value(arguments).unwrap();
+        let arguments: Map<String, Value> = serde_json::from_value(arguments).expect("an object");
         let mut said = String::new();
         let answered = eventually(SOON, async || {
             let mut request = Request::new(method, arguments.clone());
