@@ -30,7 +30,7 @@ async fn guest(url: &str) -> Producer {
         declare: false,
     };
     let broker = AmqpBroker::start(config, Topology::default(), &Shutdown::new());
-    broker.first_look().await.unwrap();
+    broker.first_look().await.expect("the broker is there");
     Producer::new(Broker::Amqp(broker), Clock::System, "guest")
 }
 

@@ -36,7 +36,7 @@ const CAPTURES: [&str; 11] = [
 
 #[tokio::test]
 async fn whatever_is_broken_in_a_message_it_ends_and_the_worker_works_on() {
-    let here = |options| Options { routes: vec![Route { task: "*".into(), queue: "t".into() }], ..options };
+    let here = |options| Options { routes: vec![Route::to_queue("*", "t")], ..options };
     let rig = Rig::with(here);
     let captures: Vec<Value> = CAPTURES.iter().flat_map(|name| captured(name)).collect();
     let mut dice = Dice(SEED);

@@ -72,7 +72,6 @@ impl TaskError {
     /// # }
     /// # assert!(matches!(run(), Err(TaskError::Raised(reason)) if reason.detail == "no paper"));
     /// ```
-    #[expect(clippy::needless_pass_by_value, reason = "so that it can be named in `map_err`")]
     pub fn raised(error: impl fmt::Display) -> Self {
         let text = error.to_string();
         Self::Raised(Reason::new(ERROR, text.clone()).with(Exception::builtin("Exception", text)))

@@ -75,7 +75,8 @@ mod tests {
         let broker = Broker::Memory(MemoryBroker::new(&shutdown));
         let consumer = broker.consume(Vec::new(), &shutdown);
         let consumers = consumer.consumers();
-        let capacity = Capacity::new(Arc::new(Pool::new(1)), consumers.clone(), Prefetch::default(), None, None);
+        let capacity =
+            Capacity::new(Arc::new(Pool::new(1)), consumers.clone(), Prefetch::default(), None, None);
         let queues = WorkQueues::new(broker, consumers.clone(), Sources::new(Vec::new()), None, Vec::new());
         let changes = Changes::follow(queues, capacity, &shutdown);
         let add = |queue: &str| Change::Add(AddQueue { queue: queue.into(), ..AddQueue::default() });

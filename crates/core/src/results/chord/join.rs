@@ -27,7 +27,7 @@ pub(super) struct NotJoined {
     /// A `ChordError`.
     pub exception: Exception,
     /// What the member raised, where it is the reason and is known.
-    pub cause: Option<Exception>,
+    pub cause: Option<Box<Exception>>,
 }
 
 impl Member {
@@ -50,8 +50,8 @@ impl NotJoined {
 
     /// What Celery makes of a member that failed.
     fn dependency(id: &str, result: &Value) -> Self {
-        let cause = Exception::from_value(result);
-        let raised = cause.as_ref().map_or_else(|| "None".to_owned(), Exception::repr);
+        let cause = Exception::from_value(result).map(Box::new);
+        let raised = cause.as_ref().map_or_else(|| "None".to_owned(), |cause| cause.repr());
         Self { exception: Exception::chord_error(format!("Dependency {id} raised {raised}")), cause }
     }
 }

@@ -168,7 +168,9 @@ impl Results {
         let claim = part.claim();
         Ok(match joined {
             Ok(values) => Joined::Ready { values, claim },
-            Err(NotJoined { exception, cause }) => Joined::Failed { exception, cause, claim },
+            Err(NotJoined { exception, cause }) => {
+                Joined::Failed { exception, cause: cause.map(|cause| *cause), claim }
+            }
         })
     }
 
