@@ -19,6 +19,9 @@ pub enum ResultError {
     /// The answer was not published.
     #[error("the answer was not sent: {0}")]
     Reply(#[from] PublishError),
+    /// The queue of the caller is not there.
+    #[error("nobody listens for the answer")]
+    Unheard,
     /// What is kept is not JSON of Celery's form.
     #[error(
         "the result of the task {0} cannot be read: set result_serializer = 'json' and no result_compression"
@@ -59,7 +62,7 @@ impl ResultError {
     /// Whether it may be otherwise in a moment.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Store(StoreError::Unavailable(_)) => true,
+            Self::Store(StoreError::Unavailable(_)) | Self::Unheard => true,
             Self::Reply(error) => !error.is_final(),
             _ => false,
         }

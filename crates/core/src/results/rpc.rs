@@ -3,9 +3,10 @@
 //!
 //! Nobody but that caller can read them, and only once: it keeps the newest state of each task here, up to a limit. A
 //! worker needs the right to write to the default exchange. Answers go the way of all publishing, so that a task's states
-//! keep their order; where the queue is gone, its caller has gone, and the answer is dropped.
+//! keep their order; where the queue is gone, its caller has gone, and the answer is dropped, unless the broker was away.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::shutdown::Shutdown;
 const KEPT: usize = 8192;
 /// How long the queue outlives its consumer.
 const QUEUE_EXPIRES: Duration = Duration::from_hours(24);
+/// How long a caller may take to be back after the broker is.
+const CALLER_RETURNS: Duration = Duration::from_secs(10);
 
 /// Results through the broker. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -91,17 +94,36 @@ impl RpcResults {
     pub(super) async fn store(&self, meta: &Meta, asked: &Properties) -> Result<(), ResultError> {
         let Some(queue) = asked.reply_to.as_deref().filter(|queue| !queue.is_empty()) else { return Ok(()) };
         let message = self.answer(meta, asked.correlation_id.as_deref());
-        let sent = patiently(self.0.options.patience_for(&meta.state), || async {
-            match self.0.broker.publish_to("", queue, &message).await {
-                Err(PublishError::NotPublished(NotPublished::Returned(_))) => Ok(false),
-                Err(error) => Err(error.into()),
-                Ok(()) => Ok(true),
-            }
+        let (patience, was_down) = (self.0.options.patience_for(&meta.state), AtomicBool::new(false));
+        let sent = patiently(patience, || async {
+            let sent = self.send(queue, &message).await;
+            was_down.fetch_or(sent.is_err(), Ordering::Relaxed);
+            sent
         });
-        if !sent.await? {
+        let mut heard = sent.await?;
+        if !heard && was_down.into_inner() {
+            // The caller's queue may have gone with the broker: it makes a new one once it is connected again, too.
+            let again = patiently(CALLER_RETURNS, || async {
+                if self.send(queue, &message).await? { Ok(()) } else { Err(ResultError::Unheard) }
+            });
+            heard = match again.await {
+                Err(ResultError::Unheard) => false,
+                again => again.map(|()| true)?,
+            };
+        }
+        if !heard {
             tracing::debug!(task.id = %meta.id, "nobody listens for the result any more");
         }
         Ok(())
+    }
+
+    /// Whether somebody hears it.
+    async fn send(&self, queue: &str, message: &Message) -> Result<bool, ResultError> {
+        match self.0.broker.publish_to("", queue, message).await {
+            Err(PublishError::NotPublished(NotPublished::Returned(_))) => Ok(false),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(true),
+        }
     }
 
     pub(super) fn get(&self, id: &str) -> Result<Option<Meta>, ResultError> {
