@@ -54,6 +54,8 @@ def pytest_terminal_summary(terminalreporter):
     for file, counts in outcomes.items():
         line = ', '.join(f'{counts[word]} {word}' for word in ('passed', 'failed', 'known', 'skipped'))
         terminalreporter.write_line(f'{file}: {line}')
+    for report in terminalreporter.stats.get('rerun', ()):
+        terminalreporter.write_line(f'run once more: {report.nodeid}')
     for reason, names in sorted(reasons.items()):
         terminalreporter.write_line(f'{reason}:')
         for name in names:
