@@ -102,6 +102,7 @@ def request_of(told):
         all_stamps=headers.get('stamps') or {},
         request_dict=headers,
         body=body,
+        errbacks=body[2].get('errbacks'),
     )
     # The tests read the private attribute.
     setattr(request, '_Request__payload', body)
