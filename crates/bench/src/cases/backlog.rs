@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::{Case, Contender, Figure, Goal, Kind, Spec};
+use super::noop::FIGURES;
+use super::{Case, Contender, Goal, Kind, Spec};
 use crate::rig::broker::Queue;
 use crate::rig::contenders::Rig;
 use crate::rig::drain::Drain;
@@ -19,11 +20,7 @@ static SPEC: Spec = Spec {
     title: "Draining a million queued tasks",
     notes: "The task that does nothing, on a classic queue. The worker is warm, by 30,000 messages more, when that many are \
             left; both are measured to the last fiftieth. Three rounds.",
-    figures: &[
-        Figure { name: "tasks/s", digits: 0, less_is_better: false },
-        Figure { name: "CPU µs a task", digits: 1, less_is_better: true },
-        Figure { name: "peak memory, MB", digits: 1, less_is_better: true },
-    ],
+    figures: FIGURES,
     contenders: &[
         Contender { id: "million", label: "1,000,000 queued", kind: Kind::Ours },
         Contender { id: "few", label: "10,000 queued", kind: Kind::Ceiling },

@@ -17,17 +17,20 @@ pub(crate) struct Noop;
 
 const QUEUE: &str = "bench.noop";
 
+/// What is measured of a worker that empties a queue.
+pub(super) const FIGURES: &[Figure] = &[
+    Figure { name: "tasks/s", digits: 0, less_is_better: false },
+    Figure { name: "CPU µs a task", digits: 1, less_is_better: true },
+    Figure { name: "peak memory, MB", digits: 1, less_is_better: true },
+];
+
 static SPEC: Spec = Spec {
     name: "noop",
     title: "A task that does nothing, in one worker",
     notes: "One classic queue as Python declares it, the same messages for everybody. Celery without events, results, \
             gossip, mingle and heartbeats, each pool with a prefetch of 64 a place or 512 in all: prefork of 2 (one a core) and 4 \
             processes, 8 threads, 100 greenlets of gevent, and solo. The ceiling is a loop on the same client library that acks up to 64 messages at once and decodes nothing.",
-    figures: &[
-        Figure { name: "tasks/s", digits: 0, less_is_better: false },
-        Figure { name: "CPU µs a task", digits: 1, less_is_better: true },
-        Figure { name: "peak memory, MB", digits: 1, less_is_better: true },
-    ],
+    figures: FIGURES,
     contenders: &[
         Contender { id: "ours", label: "Postrider", kind: Kind::Ours },
         Contender { id: "prefork", label: "Celery, prefork", kind: Kind::Peer },

@@ -4,7 +4,8 @@
 
 use async_trait::async_trait;
 
-use super::{Case, Contender, Figure, Kind, Spec};
+use super::noop::FIGURES;
+use super::{Case, Contender, Kind, Spec};
 use crate::rig::broker::Queue;
 use crate::rig::contenders::{Pool, Rig};
 use crate::rig::drain::Drain;
@@ -23,11 +24,7 @@ static SPEC: Spec = Spec {
     notes: "Each worker says when a task was received, started and done to a queue that is bound to the exchange of the \
             events, and keeps its result for a day. Otherwise as above; gevent is left out, which \
             did 10 tasks a second like that.",
-    figures: &[
-        Figure { name: "tasks/s", digits: 0, less_is_better: false },
-        Figure { name: "CPU µs a task", digits: 1, less_is_better: true },
-        Figure { name: "peak memory, MB", digits: 1, less_is_better: true },
-    ],
+    figures: FIGURES,
     contenders: &[
         Contender { id: "ours", label: "Postrider", kind: Kind::Ours },
         Contender { id: "prefork", label: "Celery, prefork", kind: Kind::Peer },
