@@ -18,18 +18,19 @@ async fn stock_tools_list_our_worker_and_what_it_does() {
              from fleet import *\n\
              here()\n\
              inspect = app.control.inspect()\n\
-             running = slow.delay(6)\n\
+             running = slow.delay(12)\n\
              active = until(lambda: ours(inspect.active()))\n\
              assert [task['id'] for task in active] == [running.id], active\n\
              task = active[0]\n\
-             assert task['args'] == [6] and task['acknowledged'] and task['time_start'] > 1e9, task\n\
+             assert task['args'] == [12] and task['acknowledged'] and task['time_start'] > 1e9, task\n\
              assert task['delivery_info'] == {'exchange': '', 'routing_key': app.conf.task_default_queue, 'priority': 0, 'redelivered': False}, task\n\
-             assert ours(inspect.active(safe=True))[0]['args'] == '(6,)'\n\
+             assert ours(inspect.active(safe=True))[0]['args'] == '(12,)'\n\
              eta = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)\n\
-             later = add.apply_async((1, 2), eta=eta)\n\
-             scheduled = until(lambda: ours(inspect.scheduled()))\n\
-             assert scheduled[0]['request']['id'] == later.id, scheduled\n\
-             assert datetime.datetime.fromisoformat(scheduled[0]['eta']) == eta, scheduled\n\
+             laters = [add.apply_async((1, 2), eta=eta) for _ in range(50)]\n\
+             scheduled = until(lambda: (told := ours(inspect.scheduled())) and len(told) == 50 and told)\n\
+             assert {entry['request']['id'] for entry in scheduled} == {later.id for later in laters}, scheduled\n\
+             assert {datetime.datetime.fromisoformat(entry['eta']) for entry in scheduled} == {eta}, scheduled\n\
+             later = laters[0]\n\
              assert ours(inspect.reserved()) == []\n\
              states = ours(inspect.query_task([running.id, later.id, 'nope']))\n\
              assert {id: state[0] for id, state in states.items()} == {running.id: 'active', later.id: 'scheduled'}, states\n\
@@ -48,8 +49,8 @@ async fn stock_tools_list_our_worker_and_what_it_does() {
              login.delay('123456789012')\n\
              secret = until(lambda: [t for t in ours(inspect.active()) or [] if t['name'] == 'login'])\n\
              assert secret[0]['args'] == ['***'], secret\n\
-             later.revoke()\n\
-             running.get(timeout=20)\n\
+             app.control.revoke([later.id for later in laters])\n\
+             running.get(timeout=40)\n\
              print('all told')",
         )
         .await;

@@ -110,7 +110,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
                 let wait = match self.rates.admit(task.name(), &mut held.message, now) {
                     Admission::Run(turn) => wait.max(turn),
                     Admission::Park { delay, slot } => {
-                        return self.park(held, headers, task, delay, slot).boxed().await;
+                        return self.park(held, headers, task, now, delay, slot).boxed().await;
                     }
                 };
                 if !wait.is_zero() {
@@ -121,7 +121,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
             (OnArrival::Expire, Some((headers, task))) => self.run(held, headers, task, true).boxed().await,
             (OnArrival::Revoke, Some((headers, task))) => self.revoked(held, headers, task).boxed().await,
             (OnArrival::Postpone(delay), Some((headers, task))) => {
-                self.park(held, headers, task, delay, None).boxed().await;
+                self.park(held, headers, task, now, delay, None).boxed().await;
             }
             (decided, _) => self.put_aside(held, decided, headers.ok(), now).boxed().await,
         }
@@ -143,16 +143,17 @@ impl<S: Send + Sync + 'static> Executor<S> {
         self.settler.bury(held, &burial, &reason).await;
     }
 
-    /// What has to wait for its time or its turn goes down the delay ladder.
+    /// What has to wait for its time or its turn goes down the delay ladder. `now` is the instant that `delay` was
+    /// reckoned from, so that an `eta` stays as it was.
     async fn park(
         &self,
         held: Held,
         headers: &TaskHeaders,
         task: &Registered<S>,
+        now: Timestamp,
         delay: Duration,
         slot: Option<Timestamp>,
     ) {
-        let now = self.clock.now();
         let mut next = postponed(&held.message, now, delay);
         Admission::write(slot, &mut next);
         if self.observer.postponed(&arrived(&held, headers, task), later(now, delay)) {
