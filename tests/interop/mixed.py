@@ -3,6 +3,7 @@
 MIXED_PYTHON and MIXED_RUST name the queues. The tasks have the names that the Rust worker of `suite` knows them by, so that
 a workflow may send each step to either side; a result tells which worker it was. Runs on Celery 5.2 and later.
 """
+import faulthandler
 import json
 import os
 import sys
@@ -11,7 +12,8 @@ from celery import Celery, chain, chord, group, signature
 from kombu import Exchange, Queue
 
 PYTHON, RUST = os.environ['MIXED_PYTHON'], os.environ['MIXED_RUST']
-PATIENCE = 40
+# Seconds that one result may take, and that a caller takes before it shows where it hangs.
+PATIENCE, HANGS = 20, 60
 
 app = Celery('mixed', broker=os.environ['SHOP_BROKER'], backend=os.environ['SHOP_RESULTS'])
 arguments = {'x-queue-type': 'quorum'} if 'SUITE_QUORUM' in os.environ else None
@@ -107,4 +109,5 @@ def chords():
 
 
 if __name__ == '__main__':
+    faulthandler.dump_traceback_later(HANGS, exit=True)
     print(json.dumps(globals()[sys.argv[1]]()))

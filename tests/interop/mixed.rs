@@ -27,8 +27,9 @@ use serde_json::{Value, json};
 
 use crate::python::PATIENCE;
 
-/// What a whole script of calls may take, each of which waits for a worker.
-const SCRIPT: Duration = Duration::from_mins(2);
+/// What a whole script of calls may take, each of which waits for a worker. Shorter than what the runner gives a test, so
+/// that the logs of the fleet tell what hung.
+const SCRIPT: Duration = Duration::from_secs(80);
 const TIMEOUT: Duration = Duration::from_secs(5);
 const RPC: &str = "rpc://";
 
