@@ -66,6 +66,17 @@ impl Member {
             chord: serde_json::from_value(call.options.get("chord")?.clone()).ok()?,
         })
     }
+
+    /// The same, whose chord does not call these errbacks again: Celery gives what is linked to a chord to the bodies of
+    /// the chords in its header too.
+    fn without(mut self, called: &[Call]) -> Self {
+        let mut errbacks = take_calls(&mut self.chord.options, "link_error");
+        errbacks.retain(|errback| !called.contains(errback));
+        if !errbacks.is_empty() {
+            self.chord.options.insert("link_error".into(), json!(errbacks));
+        }
+        self
+    }
 }
 
 /// Whether everything that follows can be called: worth knowing before the task is run.
@@ -155,7 +166,7 @@ pub fn chord_failed(dispatcher: &Dispatcher<'_>, chord: &Call) -> Result<Failure
         }
         let id = member.id().map_or_else(|| dispatcher.new_id(), str::to_owned);
         // It never began, so that it is the root of what it calls.
-        let plan = errbacks(dispatcher, (&id, &id), callbacks)?;
+        let plan = errbacks(dispatcher, (&id, &id), callbacks.clone())?;
         failure.children.extend(plan.children.iter().cloned());
         failure.plan.results.extend(plan.results);
         failure.plan.children.extend(plan.children);
@@ -164,7 +175,8 @@ pub fn chord_failed(dispatcher: &Dispatcher<'_>, chord: &Call) -> Result<Failure
             // Its id is that of its last step.
             Canvas::Chain(chain) => failure.fail_chain(chain.steps.into_iter().map(Call::from).collect()),
             member => {
-                failure.members.extend(Member::of_step(&member.into()));
+                let part = Member::of_step(&member.into());
+                failure.members.extend(part.map(|part| part.without(&callbacks)));
                 failure.failed.push(id);
             }
         }

@@ -286,6 +286,39 @@ fn carried_on(case: &str, run: &Value) {
 }
 
 #[test]
+fn an_errback_of_a_chord_and_of_one_in_its_header_is_called_once_when_both_fail() {
+    let desk = Desk::new();
+    let errback =
+        |task: &str| json!({"task": task, "args": [], "kwargs": {}, "options": {}, "immutable": true});
+    let outer = json!({
+        "task": "sum", "args": [], "kwargs": {},
+        "options": {"task_id": "outer", "link_error": [errback("shared"), errback("of_outer")]},
+    });
+    let inner: Call = serde_json::from_value(json!({
+        "task": "sum", "args": [], "kwargs": {},
+        "options": {
+            "task_id": "inner", "group_id": "header", "group_index": 1, "chord": outer,
+            "link_error": [errback("of_inner"), errback("shared")],
+        },
+    }))
+    .unwrap();
+    let dispatcher = desk.dispatcher(None, "answers");
+    let called = |failure: &Failure| -> Vec<String> {
+        let name = |out: &Outgoing| out.message.header("task").unwrap().to_owned();
+        failure.plan.outgoing.iter().map(name).collect()
+    };
+
+    let of_inner = chord_failed(&dispatcher, &inner).unwrap();
+    let of_outer = chord_failed(&dispatcher, &of_inner.members[0].chord).unwrap();
+
+    assert_eq!(
+        (called(&of_inner), called(&of_outer)),
+        (vec!["of_inner".to_owned(), "shared".to_owned()], vec!["of_outer".to_owned()])
+    );
+    assert_eq!((of_inner.failed, of_outer.failed), (vec!["inner".to_owned()], vec!["outer".to_owned()]));
+}
+
+#[test]
 fn a_chain_of_as_many_steps_as_there_may_be_needs_no_deep_stack_and_one_more_is_refused() {
     let whole = || {
         let desk = Desk::new();
