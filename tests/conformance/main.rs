@@ -11,6 +11,7 @@
 
 mod captchas;
 mod codes;
+mod issuance;
 mod redis_records;
 mod results;
 mod retention;

@@ -11,9 +11,11 @@ use deadpool_redis::redis::{Client, cmd};
 use postrider_core::captchas::{CaptchaRules, Captchas, MemoryCaptchas, RedisCaptchas};
 use postrider_core::clock::{Clock, ManualClock};
 use postrider_core::codes::{Codes, MemoryCodes, RedisCodes};
+use postrider_core::issuance::{Issuance, MemoryIssuance, RedisIssuance};
 use postrider_core::redis::{Redis, RedisConfig};
 use postrider_core::throttle::{Limits, MemoryThrottle, RedisThrottle, Throttle};
 use postrider_delivery::send_record::{MemoryRecords, RedisRecords, SendRecords};
+use postrider_tests::issuer::Issuer;
 use postrider_tests::servers::shared_redis_url;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Barrier;
@@ -103,10 +105,30 @@ impl Rig {
         }
     }
 
-    pub(crate) fn codes(&self) -> Codes {
+    /// Codes whatever the limits say.
+    pub(crate) fn codes(&self) -> Issuer {
         match &self.place {
-            Place::Memory => Codes::Memory(MemoryCodes::new(Clock::Manual(self.clock.clone()))),
-            Place::Redis { redis, .. } => Codes::Redis(RedisCodes::new(redis.clone())),
+            Place::Memory => Issuer::memory(&Clock::Manual(self.clock.clone())),
+            Place::Redis { redis, .. } => Issuer::redis(redis),
+        }
+    }
+
+    /// What issues codes under these limits, and the two stores it writes to.
+    pub(crate) fn issuance(&self, limits: &Limits) -> (Issuance, Throttle, Codes) {
+        match &self.place {
+            Place::Memory => {
+                let clock = Clock::Manual(self.clock.clone());
+                let throttle = MemoryThrottle::new(limits.clone(), clock.clone());
+                let codes = MemoryCodes::new(clock);
+                let issuance = MemoryIssuance::new(throttle.clone(), codes.clone());
+                (Issuance::Memory(issuance), Throttle::Memory(throttle), Codes::Memory(codes))
+            }
+            Place::Redis { redis, .. } => {
+                let throttle = RedisThrottle::new(redis.clone(), limits.clone());
+                let codes = RedisCodes::new(redis.clone());
+                let issuance = RedisIssuance::new(redis.clone(), throttle.clone(), codes.clone());
+                (Issuance::Redis(issuance), Throttle::Redis(throttle), Codes::Redis(codes))
+            }
         }
     }
 

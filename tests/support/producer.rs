@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use postrider_core::{
     broker::topology::Topology,
-    clock::{Clock, millis},
+    clock::Clock,
     code::Code,
-    codes::{Codes, NewCode, RedisCodes},
+    codes::NewCode,
     phone::{PhoneNumber, PhonePolicy},
     producer::Producer,
     redis::{Redis, RedisConfig},
@@ -17,7 +17,7 @@ use postrider_core::{
     verification::{DeliveryState, VerificationId},
 };
 
-use crate::{broker::connected, servers::shared_redis_url, worker::Setup};
+use crate::{broker::connected, issuer::Issuer, servers::shared_redis_url, worker::Setup};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const APP: &str = "shop";
@@ -41,14 +41,14 @@ impl Setup {
     }
 
     /// The codes that the worker writes back to.
-    pub fn codes(&self) -> Codes {
+    pub fn codes(&self) -> Issuer {
         let config = RedisConfig {
             url: shared_redis_url().into(),
             prefix: self.prefix.clone(),
             connections: 1,
             timeout: TIMEOUT,
         };
-        Codes::Redis(RedisCodes::new(Redis::new(&config).expect("the address of the shared Redis")))
+        Issuer::redis(&Redis::new(&config).expect("the address of the shared Redis"))
     }
 
     /// A verification in Redis, its code alive for that long.
@@ -61,7 +61,6 @@ impl Setup {
             not_after: now.checked_add(life).expect("not the end of time"),
             life,
         };
-        let now = now.as_millisecond();
         let kept = NewCode {
             id: verification.id.clone(),
             app: APP.into(),
@@ -69,9 +68,7 @@ impl Setup {
             to: verification.to.masked(),
             latest: self.prefix.clone(),
             mac: "not checked here".into(),
-            created_ms: now,
-            expires_ms: now + millis(life),
-            resend_ms: now,
+            ttl: life,
             max_checks: 5,
         };
         self.codes().issue(&kept).await.expect("Redis answers");

@@ -9,6 +9,7 @@ use crate::captchas::{CaptchaRules, Captchas, MemoryCaptchas, RedisCaptchas};
 use crate::clock::Clock;
 use crate::codes::{Codes, MemoryCodes, RedisCodes};
 use crate::config::{ConfigError, EvictionRule};
+use crate::issuance::{Issuance, MemoryIssuance, RedisIssuance};
 use crate::redis::{Eviction, Redis, RedisConfig};
 use crate::shutdown::Shutdown;
 use crate::throttle::{Limits, MemoryThrottle, RedisThrottle, Throttle, Window};
@@ -22,6 +23,8 @@ pub struct Backends {
     pub throttle: Throttle,
     /// Keeps codes.
     pub codes: Codes,
+    /// Grants a send and keeps its code.
+    pub issuance: Issuance,
     /// The Redis behind the stores; `None` in memory.
     pub redis: Option<Redis>,
 }
@@ -37,10 +40,13 @@ impl Backends {
     ) -> Result<Self, ConfigError> {
         let redis = Redis::new(redis).map_err(|reason| ConfigError::key("redis.url", reason))?;
         shutdown.spawn(redis.clone().watch(shutdown.soft().clone()));
+        let throttle = RedisThrottle::new(redis.clone(), limits);
+        let codes = RedisCodes::new(redis.clone());
         Ok(Self {
             broker: Broker::Amqp(AmqpBroker::start(amqp, topology, shutdown)),
-            throttle: Throttle::Redis(RedisThrottle::new(redis.clone(), limits)),
-            codes: Codes::Redis(RedisCodes::new(redis.clone())),
+            throttle: Throttle::Redis(throttle.clone()),
+            codes: Codes::Redis(codes.clone()),
+            issuance: Issuance::Redis(RedisIssuance::new(redis.clone(), throttle, codes)),
             redis: Some(redis),
         })
     }
@@ -64,10 +70,13 @@ impl Backends {
 
     /// All in this process.
     pub fn memory(limits: Limits, clock: &Clock, shutdown: &Shutdown) -> Self {
+        let throttle = MemoryThrottle::new(limits, clock.clone());
+        let codes = MemoryCodes::new(clock.clone());
         Self {
             broker: Broker::Memory(MemoryBroker::new(shutdown)),
-            throttle: Throttle::Memory(MemoryThrottle::new(limits, clock.clone())),
-            codes: Codes::Memory(MemoryCodes::new(clock.clone())),
+            throttle: Throttle::Memory(throttle.clone()),
+            codes: Codes::Memory(codes.clone()),
+            issuance: Issuance::Memory(MemoryIssuance::new(throttle, codes)),
             redis: None,
         }
     }

@@ -13,6 +13,7 @@ pub mod code;
 pub mod codes;
 pub mod config;
 pub mod django_codes;
+pub mod issuance;
 pub mod metrics;
 pub mod notify;
 pub mod phone;

@@ -26,6 +26,8 @@ pub struct KeyRing(Arc<Vec<Key>>);
 struct Key {
     id: String,
     bytes: Zeroizing<[u8; KEY_BYTES]>,
+    /// Begun under this key: half of the work of a short MAC is done once.
+    mac: Hmac<Sha256>,
 }
 
 /// What is wrong with the text of a key file. The texts never hold key material.
@@ -72,7 +74,7 @@ impl KeyRing {
             if keys.iter().any(|key| key.id == id) {
                 return Err(KeyError::Repeated(index + 1));
             }
-            keys.push(Key { id: id.to_owned(), bytes });
+            keys.push(Key::new(id, bytes));
         }
         if keys.is_empty() { Err(KeyError::Empty) } else { Ok(Self(Arc::new(keys))) }
     }
@@ -80,7 +82,7 @@ impl KeyRing {
     /// One fresh key, for a process that keeps nothing past its own life.
     pub fn ephemeral() -> Self {
         let bytes = Zeroizing::new(random_bytes());
-        Self(Arc::new(vec![Key { id: "ephemeral".into(), bytes }]))
+        Self(Arc::new(vec![Key::new("ephemeral", bytes)]))
     }
 
     /// A line for a key file, with a fresh key.
@@ -90,12 +92,12 @@ impl KeyRing {
 
     /// The MAC under the writing key, as `<key id>.<hex>`. The parts are length-prefixed, so none can run into the next.
     pub fn mac(&self, parts: &[&str]) -> String {
-        mac_under(&self.0[0], parts)
+        self.0[0].mac(parts)
     }
 
     /// The MAC under every key: what an earlier writing key may have stored.
     pub fn macs(&self, parts: &[&str]) -> Vec<String> {
-        self.0.iter().map(|key| mac_under(key, parts)).collect()
+        self.0.iter().map(|key| key.mac(parts)).collect()
     }
 
     /// Encrypts under the writing key, bound to `context`: opening needs the same context.
@@ -125,6 +127,16 @@ impl KeyRing {
 }
 
 impl Key {
+    fn new(id: &str, bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
+        Self { id: id.to_owned(), mac: keyed(bytes.as_slice()), bytes }
+    }
+
+    fn mac(&self, parts: &[&str]) -> String {
+        let mut mac = self.mac.clone();
+        mac.update(&joined(parts));
+        format!("{}.{}", self.id, hex::encode(mac.finalize().into_bytes()))
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new((&*self.bytes).into())
     }
@@ -148,13 +160,13 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
 
 /// HMAC-SHA-256 of a message as hex, for signatures whose key comes from elsewhere.
 pub fn hmac_sha256_hex(key: &[u8], message: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    let mut mac = keyed(key);
     mac.update(message);
     hex::encode(mac.finalize().into_bytes())
 }
 
-fn mac_under(key: &Key, parts: &[&str]) -> String {
-    format!("{}.{}", key.id, hmac_sha256_hex(key.bytes.as_slice(), &joined(parts)))
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 fn joined(parts: &[impl AsRef<str>]) -> Vec<u8> {

@@ -11,7 +11,7 @@ use crate::rig::{at_once, on_both};
 fn the_right_code_is_approved_once() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = issued(rig, &codes).await;
+        let code = issued(&codes).await;
         rig.pass(1);
         let now = rig.clock.now_ms();
 
@@ -41,7 +41,7 @@ fn the_right_code_is_approved_once() {
 fn a_wrong_code_costs_a_guess_and_the_right_one_still_passes() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = issued(rig, &codes).await;
+        let code = issued(&codes).await;
 
         for left in [4, 3, 2, 1] {
             assert_eq!(check(&codes, &code, WRONG).await, incorrect(left));
@@ -55,7 +55,7 @@ fn a_wrong_code_costs_a_guess_and_the_right_one_still_passes() {
 fn after_five_wrong_guesses_the_right_code_fails_too() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = issued(rig, &codes).await;
+        let code = issued(&codes).await;
 
         for left in [4, 3, 2, 1, 0] {
             assert_eq!(check(&codes, &code, WRONG).await, incorrect(left));
@@ -70,7 +70,7 @@ fn after_five_wrong_guesses_the_right_code_fails_too() {
 fn of_a_hundred_right_checks_at_once_one_is_approved() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = issued(rig, &codes).await;
+        let code = issued(&codes).await;
 
         let verdicts = at_once(100, |_| {
             let (codes, code) = (codes.clone(), code.clone());
@@ -88,7 +88,7 @@ fn of_a_hundred_right_checks_at_once_one_is_approved() {
 fn of_two_hundred_wrong_checks_at_once_five_are_compared_and_the_right_code_fails_too() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = issued(rig, &codes).await;
+        let code = issued(&codes).await;
 
         let verdicts = at_once(200, |_| {
             let (codes, code) = (codes.clone(), code.clone());
@@ -109,7 +109,7 @@ fn of_two_hundred_wrong_checks_at_once_five_are_compared_and_the_right_code_fail
 fn a_code_is_right_until_the_instant_at_which_it_expires() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let (in_time, too_late) = (issued(rig, &codes).await, issued(rig, &codes).await);
+        let (in_time, too_late) = (issued(&codes).await, issued(&codes).await);
 
         rig.pass(TTL - 1);
         assert!(approved(&codes, &in_time).await);
@@ -125,7 +125,7 @@ fn a_code_is_right_until_the_instant_at_which_it_expires() {
 fn an_expired_code_with_no_guesses_left_is_expired() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = NewCode { max_checks: 1, ..new_code(rig) };
+        let code = NewCode { max_checks: 1, ..new_code() };
         codes.issue(&code).await.unwrap();
 
         assert_eq!(check(&codes, &code, WRONG).await, incorrect(0));
@@ -139,7 +139,7 @@ fn an_expired_code_with_no_guesses_left_is_expired() {
 fn another_apps_check_finds_nothing_and_costs_no_guess() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = issued(rig, &codes).await;
+        let code = issued(&codes).await;
 
         for app in ["other", "", "shop2", "SHOP"] {
             let verdict = codes.check(&code.id, app, &[RIGHT.into()]).await.unwrap();
@@ -154,7 +154,7 @@ fn another_apps_check_finds_nothing_and_costs_no_guess() {
 fn an_unknown_id_is_not_found() {
     on_both(async |rig| {
         let codes = rig.codes();
-        issued(rig, &codes).await;
+        issued(&codes).await;
         let unknown = VerificationId::random();
 
         assert_eq!(codes.check(&unknown, APP, &[RIGHT.into()]).await.unwrap(), Verdict::NotFound);
@@ -168,8 +168,8 @@ fn an_unknown_id_is_not_found() {
 fn the_code_of_one_verification_does_not_pass_for_another() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let first = issued(rig, &codes).await;
-        let second = NewCode { mac: WRONG.into(), ..new_code(rig) };
+        let first = issued(&codes).await;
+        let second = NewCode { mac: WRONG.into(), ..new_code() };
         codes.issue(&second).await.unwrap();
 
         assert_eq!(check(&codes, &second, RIGHT).await, incorrect(4));
@@ -196,7 +196,7 @@ fn a_guess_is_right_when_its_mac_under_any_key_is_the_stored_one() {
     on_both(async |rig| {
         let codes = rig.codes();
         for (macs, right) in table {
-            let code = issued(rig, &codes).await;
+            let code = issued(&codes).await;
             let macs: Vec<String> = macs.iter().map(|mac| (*mac).to_owned()).collect();
 
             let verdict = codes.check(&code.id, APP, &macs).await.unwrap();

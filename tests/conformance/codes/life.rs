@@ -1,9 +1,10 @@
 //! What a reader sees of a verification, and what the worker writes back.
 
-use postrider_core::clock::from_millis;
+use postrider_core::clock::{from_millis, millis};
 use postrider_core::codes::{NewCode, Verdict};
 use postrider_core::verification::DeliveryState::{self, Expired, Failed, Queued, Sent, Unknown};
 use postrider_core::verification::Status;
+use postrider_tests::issuer::GAP;
 
 use super::{APP, RIGHT, TTL, WRONG, approved, check, incorrect, issued, new_code};
 use crate::rig::on_both;
@@ -12,7 +13,7 @@ use crate::rig::on_both;
 fn reading_shows_everything_and_spends_no_guess() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = issued(rig, &codes).await;
+        let (code, asked) = (issued(&codes).await, rig.clock.now_ms());
 
         for _ in 0..20 {
             let view = codes.get(&code.id, APP).await.unwrap().unwrap();
@@ -21,9 +22,9 @@ fn reading_shows_everything_and_spends_no_guess() {
                 (&code.id, "login", "+86138****8000")
             );
             assert_eq!((view.status, view.checks_left, view.approved_at), (Status::Pending, 5, None));
-            assert_eq!(view.created_at, from_millis(code.created_ms));
-            assert_eq!(view.expires_at, from_millis(code.expires_ms));
-            assert_eq!(view.resend_at, from_millis(code.resend_ms));
+            assert_eq!(view.created_at, from_millis(asked));
+            assert_eq!(view.expires_at, from_millis(asked + TTL));
+            assert_eq!(view.resend_at, from_millis(asked + millis(GAP)));
             assert_eq!(view.delivery, Queued);
             assert_eq!(codes.get(&code.id, "other").await.unwrap(), None);
         }
@@ -49,7 +50,7 @@ fn the_status_follows_the_checks_and_the_time() {
     on_both(async |rig| {
         let codes = rig.codes();
         for (index, (right, wrong, later, expected)) in table.into_iter().enumerate() {
-            let code = issued(rig, &codes).await;
+            let code = issued(&codes).await;
             for _ in 0..wrong {
                 check(&codes, &code, WRONG).await;
             }
@@ -79,7 +80,7 @@ fn what_became_of_the_sms_is_replaced_by_what_is_known_later_except_that_sent_st
     on_both(async |rig| {
         let codes = rig.codes();
         for (states, expected) in table {
-            let code = issued(rig, &codes).await;
+            let code = issued(&codes).await;
 
             for state in states {
                 assert!(codes.delivery(&code.id, *state).await.unwrap());
@@ -95,7 +96,7 @@ fn what_became_of_the_sms_is_replaced_by_what_is_known_later_except_that_sent_st
 fn the_delivery_is_written_back_after_the_check_and_after_the_end_too() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = issued(rig, &codes).await;
+        let code = issued(&codes).await;
         assert!(approved(&codes, &code).await);
         rig.pass(TTL);
 
@@ -110,7 +111,7 @@ fn the_delivery_is_written_back_after_the_check_and_after_the_end_too() {
 fn a_withdrawn_code_was_never_issued() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = issued(rig, &codes).await;
+        let code = issued(&codes).await;
 
         codes.withdraw(&code).await.unwrap();
         codes.withdraw(&code).await.unwrap();
@@ -128,9 +129,7 @@ fn text_is_kept_as_it_was_given() {
         let codes = rig.codes();
         let app = "a:b c\r\n\"'\0é店";
         let code =
-            NewCode {
-                app: app.into(), purpose: "付款 \u{1F4B3}".into(), to: String::new(), ..new_code(rig)
-            };
+            NewCode { app: app.into(), purpose: "付款 \u{1F4B3}".into(), to: String::new(), ..new_code() };
         codes.issue(&code).await.unwrap();
 
         let view = codes.get(&code.id, app).await.unwrap().unwrap();

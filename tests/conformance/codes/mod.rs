@@ -4,10 +4,11 @@ mod checks;
 mod life;
 mod newest;
 
+use std::time::Duration;
+
 use postrider_core::codes::{Codes, NewCode, Verdict};
 use postrider_core::verification::VerificationId;
-
-use crate::rig::Rig;
+use postrider_tests::issuer::Issuer;
 
 pub(crate) const TTL: i64 = 300_000;
 const APP: &str = "shop";
@@ -16,9 +17,8 @@ const APP: &str = "shop";
 const RIGHT: &str = "k1.2f9b6c0d5e1a47830c4d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b";
 const WRONG: &str = "k1.2f9b6c0d5e1a47830c4d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8c";
 
-/// A code that was asked for now.
-pub(crate) fn new_code(rig: &Rig) -> NewCode {
-    let now = rig.clock.now_ms();
+/// A code for an SMS.
+pub(crate) fn new_code() -> NewCode {
     NewCode {
         id: VerificationId::random(),
         app: APP.into(),
@@ -26,15 +26,13 @@ pub(crate) fn new_code(rig: &Rig) -> NewCode {
         to: "+86138****8000".into(),
         latest: "latest".into(),
         mac: RIGHT.into(),
-        created_ms: now,
-        expires_ms: now + TTL,
-        resend_ms: now + 60_000,
+        ttl: Duration::from_millis(TTL.unsigned_abs()),
         max_checks: 5,
     }
 }
 
-async fn issued(rig: &Rig, codes: &Codes) -> NewCode {
-    let code = new_code(rig);
+async fn issued(codes: &Issuer) -> NewCode {
+    let code = new_code();
     codes.issue(&code).await.unwrap();
     code
 }

@@ -2,12 +2,13 @@
 
 use postrider_core::codes::{Codes, NewCode};
 use postrider_core::verification::VerificationId;
+use postrider_tests::issuer::Issuer;
 
 use super::{TTL, approved, issued, new_code};
-use crate::rig::{Rig, on_both};
+use crate::rig::on_both;
 
-async fn issued_as(rig: &Rig, codes: &Codes, latest: &str) -> NewCode {
-    let code = NewCode { latest: latest.into(), ..new_code(rig) };
+async fn issued_as(codes: &Issuer, latest: &str) -> NewCode {
+    let code = NewCode { latest: latest.into(), ..new_code() };
     codes.issue(&code).await.unwrap();
     code
 }
@@ -21,9 +22,9 @@ async fn newest(codes: &Codes, hashes: &[&str]) -> Option<VerificationId> {
 fn the_newest_is_the_one_issued_last_for_the_same_number_and_purpose() {
     on_both(async |rig| {
         let codes = rig.codes();
-        issued_as(rig, &codes, "a").await;
-        let second = issued_as(rig, &codes, "a").await;
-        let other = issued_as(rig, &codes, "b").await;
+        issued_as(&codes, "a").await;
+        let second = issued_as(&codes, "a").await;
+        let other = issued_as(&codes, "b").await;
 
         assert_eq!(newest(&codes, &["a"]).await, Some(second.id));
         assert_eq!(newest(&codes, &["b"]).await, Some(other.id));
@@ -36,7 +37,7 @@ fn the_newest_is_the_one_issued_last_for_the_same_number_and_purpose() {
 fn the_older_code_still_passes_by_its_id() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let (first, second) = (issued(rig, &codes).await, issued(rig, &codes).await);
+        let (first, second) = (issued(&codes).await, issued(&codes).await);
 
         assert!(approved(&codes, &first).await);
         assert!(approved(&codes, &second).await);
@@ -49,9 +50,9 @@ fn the_older_code_still_passes_by_its_id() {
 fn after_a_withdrawal_the_one_before_is_the_newest_again() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let first = issued(rig, &codes).await;
-        let second = issued(rig, &codes).await;
-        let third = issued(rig, &codes).await;
+        let first = issued(&codes).await;
+        let second = issued(&codes).await;
+        let third = issued(&codes).await;
 
         codes.withdraw(&third).await.unwrap();
         assert_eq!(newest(&codes, &["latest"]).await, Some(second.id.clone()));
@@ -67,7 +68,7 @@ fn after_a_withdrawal_the_one_before_is_the_newest_again() {
 fn withdrawing_an_earlier_code_leaves_the_newest() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let (first, second) = (issued(rig, &codes).await, issued(rig, &codes).await);
+        let (first, second) = (issued(&codes).await, issued(&codes).await);
 
         codes.withdraw(&first).await.unwrap();
 
@@ -79,9 +80,9 @@ fn withdrawing_an_earlier_code_leaves_the_newest() {
 fn withdrawing_twice_does_not_hide_a_newer_code() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let first = issued(rig, &codes).await;
+        let first = issued(&codes).await;
         codes.withdraw(&first).await.unwrap();
-        let second = issued(rig, &codes).await;
+        let second = issued(&codes).await;
 
         codes.withdraw(&first).await.unwrap();
 
@@ -93,7 +94,7 @@ fn withdrawing_twice_does_not_hide_a_newer_code() {
 fn codes_that_are_withdrawn_in_the_order_of_their_issue_leave_nothing_to_check() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let (first, second) = (issued(rig, &codes).await, issued(rig, &codes).await);
+        let (first, second) = (issued(&codes).await, issued(&codes).await);
 
         for code in [&first, &second, &first] {
             codes.withdraw(code).await.unwrap();
@@ -103,7 +104,7 @@ fn codes_that_are_withdrawn_in_the_order_of_their_issue_leave_nothing_to_check()
         if let Some(id) = newest(&codes, &["latest"]).await {
             assert_eq!(codes.get(&id, &first.app).await.unwrap(), None);
         }
-        let third = issued(rig, &codes).await;
+        let third = issued(&codes).await;
         assert_eq!(newest(&codes, &["latest"]).await, Some(third.id));
     });
 }
@@ -112,10 +113,10 @@ fn codes_that_are_withdrawn_in_the_order_of_their_issue_leave_nothing_to_check()
 fn the_newest_is_found_under_whichever_key_it_was_written() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let old = issued_as(rig, &codes, "old").await;
+        let old = issued_as(&codes, "old").await;
         assert_eq!(newest(&codes, &["new", "old"]).await, Some(old.id.clone()));
 
-        let new = issued_as(rig, &codes, "new").await;
+        let new = issued_as(&codes, "new").await;
         assert_eq!(newest(&codes, &["new", "old"]).await, Some(new.id.clone()));
 
         codes.withdraw(&new).await.unwrap();
@@ -127,7 +128,7 @@ fn the_newest_is_found_under_whichever_key_it_was_written() {
 fn a_newest_that_ran_out_is_still_named() {
     on_both(async |rig| {
         let codes = rig.codes();
-        let code = issued(rig, &codes).await;
+        let code = issued(&codes).await;
 
         rig.pass(TTL);
 

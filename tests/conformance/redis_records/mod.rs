@@ -8,11 +8,12 @@ mod server;
 use std::time::Duration;
 
 use postrider_core::captchas::{CaptchaText, Captchas, Put};
-use postrider_core::codes::{Codes, NewCode, Verdict};
+use postrider_core::codes::{NewCode, Verdict};
 use postrider_core::seal::KeyRing;
 use postrider_core::throttle::{Asker, Decision, Throttle};
 use postrider_core::verification::DeliveryState;
 use postrider_delivery::send_record::{Claim, Claimed, Finish, SendRecords};
+use postrider_tests::issuer::Issuer;
 use uuid::Uuid;
 
 use crate::captchas::RULES;
@@ -28,7 +29,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// The stores under test and what is asked of them.
 struct Stores {
     throttle: Throttle,
-    codes: Codes,
+    codes: Issuer,
     records: SendRecords,
     captchas: Captchas,
     keys: KeyRing,
@@ -47,8 +48,8 @@ impl Stores {
         Asker { number: self.keys.macs(&["number", NUMBER]), ip: self.keys.macs(&["ip", IP]) }
     }
 
-    fn code(&self, rig: &Rig) -> NewCode {
-        let code = new_code(rig);
+    fn code(&self) -> NewCode {
+        let code = new_code();
         let mac = self.keys.mac(&["code", &code.app, &code.id.to_string(), CODE]);
         NewCode { mac, latest: self.keys.mac(&["latest", &code.app, &code.purpose, NUMBER]), ..code }
     }
@@ -78,7 +79,7 @@ impl Stores {
     }
 
     /// A verification from the request to the check, as far as it is stored; `between` is called before each step.
-    async fn verify(&self, rig: &Rig, between: impl AsyncFn()) -> NewCode {
+    async fn verify(&self, between: impl AsyncFn()) -> NewCode {
         between().await;
         let Decision::Granted(taken) = self.throttle.acquire(self.asker()).await.unwrap() else { panic!() };
         between().await;
@@ -87,7 +88,7 @@ impl Stores {
         assert!(matches!(self.throttle.acquire(self.asker()).await.unwrap(), Decision::Granted(_)));
         between().await;
         assert!(matches!(self.throttle.acquire(self.asker()).await.unwrap(), Decision::Denied { .. }));
-        let (code, withdrawn) = (self.code(rig), self.code(rig));
+        let (code, withdrawn) = (self.code(), self.code());
         for code in [&code, &withdrawn] {
             between().await;
             self.codes.issue(code).await.unwrap();

@@ -6,11 +6,12 @@ use std::time::Duration;
 use deadpool_redis::redis::cmd;
 use postrider_core::captchas::{CaptchaRules, Captchas, Put, RedisCaptchas};
 use postrider_core::clock::Clock;
-use postrider_core::codes::{Codes, NewCode, RedisCodes, Verdict};
+use postrider_core::codes::{NewCode, Verdict};
 use postrider_core::redis::Redis;
 use postrider_core::throttle::{Asker, Decision, RedisThrottle, Throttle};
 use postrider_core::verification::VerificationId;
 use postrider_delivery::send_record::{Claimed, RedisRecords, SendRecords};
+use postrider_tests::issuer::Issuer;
 use postrider_tests::servers;
 use uuid::Uuid;
 
@@ -26,12 +27,12 @@ fn two_prefixes_on_one_redis_do_not_see_each_other() {
         let other = Rig::redis(rig.under().0, &fresh_prefix(), rig.clock.clone());
         let (here, there) = (Stores::of(rig), Stores::of(&other));
 
-        let code = here.verify(rig, async || {}).await;
+        let code = here.verify(async || {}).await;
         assert_eq!(there.codes.get(&code.id, &code.app).await.unwrap(), None);
         assert_eq!(there.codes.latest(&[code.latest]).await.unwrap(), None);
         assert_eq!(other.keys().await, Vec::<String>::new());
 
-        there.verify(&other, async || {}).await;
+        there.verify(async || {}).await;
         assert_eq!(other.keys().await.len(), rig.keys().await.len());
         other.remove_keys().await;
     });
@@ -43,7 +44,7 @@ fn two_processes_on_one_redis_share_every_window_and_every_code() {
         let (url, prefix) = rig.under();
         let other = Rig::redis(url, prefix, rig.clock.clone());
         let both = [Stores::of(rig), Stores::of(&other)];
-        let code = both[0].code(rig);
+        let code = both[0].code();
         both[0].codes.issue(&code).await.unwrap();
 
         let granted = at_once(100, |index| {
@@ -75,7 +76,7 @@ fn a_server_that_forgets_its_scripts_before_each_step_is_taught_them_again() {
 
         let stores = Stores::of(&rig);
         stores.answer(&forget).await;
-        stores.verify(&rig, forget).await;
+        stores.verify(forget).await;
 
         assert_eq!(forgotten.into_inner(), 4 + 14);
         let every_key: Vec<String> = cmd("KEYS").arg("*").query_async(&mut connection.clone()).await.unwrap();
@@ -90,7 +91,7 @@ fn without_a_manual_clock_the_time_is_that_of_redis() {
         let (url, prefix) = rig.under();
         let redis = Redis::new(&config(url, prefix)).unwrap();
         let throttle = RedisThrottle::new(redis.clone(), limits(&[(MINUTE, 1)], &[(HOUR, 5)]));
-        let (throttle, codes) = (Throttle::Redis(throttle), Codes::Redis(RedisCodes::new(redis.clone())));
+        let (throttle, codes) = (Throttle::Redis(throttle), Issuer::redis(&redis));
         let records = SendRecords::Redis(RedisRecords::new(redis.clone()));
         let asker = Asker { number: vec!["number".into()], ip: vec!["ip".into()] };
 
@@ -101,8 +102,8 @@ fn without_a_manual_clock_the_time_is_that_of_redis() {
 
         // The time in the rig's clock means nothing here.
         rig.pass(2 * TTL);
-        let code = NewCode { expires_ms: grant.at_ms + TTL, ..new_code(rig) };
-        let over = NewCode { id: VerificationId::random(), expires_ms: grant.at_ms - 1, ..new_code(rig) };
+        let code = new_code();
+        let over = NewCode { id: VerificationId::random(), ttl: Duration::ZERO, ..new_code() };
         for (code, verdict) in [(&code, Verdict::Incorrect { checks_left: 4 }), (&over, Verdict::Expired)] {
             codes.issue(code).await.unwrap();
             assert_eq!(codes.check(&code.id, &code.app, &[]).await.unwrap(), verdict);

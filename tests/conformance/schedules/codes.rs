@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use postrider_core::codes::{Codes, NewCode, Verdict};
+use postrider_core::clock::duration_from_millis;
+use postrider_core::codes::{NewCode, Verdict};
 use postrider_core::verification::{DeliveryState, VerificationId};
+use postrider_tests::issuer::Issuer;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof};
 use proptest::sample::select;
@@ -54,16 +56,15 @@ async fn compare(rigs: &[Rig; 2], steps: Vec<Step>) -> Result<(), TestCaseError>
     let [memory, redis] = rigs.each_ref().map(Rig::codes);
     let (mut edges, mut compared) = (Edges::default(), HashMap::<VerificationId, Compared>::new());
     // The first one is never issued.
-    let mut codes = vec![new_code(&rigs[0])];
+    let mut codes = vec![new_code()];
     for step in steps {
         match step {
             Step::Issue { latest, app, mac, ttl, max_checks } => {
-                let code = new_code(&rigs[0]);
-                let (expires_ms, latest, app, mac) =
-                    (code.created_ms + ttl, latest.into(), app.into(), mac.into());
-                let code = NewCode { expires_ms, latest, app, mac, max_checks, ..code };
+                let code = new_code();
+                let (latest, app, mac) = (latest.into(), app.into(), mac.into());
+                let code = NewCode { ttl: duration_from_millis(ttl), latest, app, mac, max_checks, ..code };
                 both(&memory, &redis, async |codes| codes.issue(&code).await.unwrap()).await?;
-                edges.note(expires_ms);
+                edges.note(rigs[0].clock.now_ms() + ttl);
                 codes.push(code);
             }
             Step::Withdraw(code) => {
@@ -73,7 +74,7 @@ async fn compare(rigs: &[Rig; 2], steps: Vec<Step>) -> Result<(), TestCaseError>
             Step::Check { code, app, macs } => {
                 let code = pick(&codes, code);
                 let macs: Vec<String> = macs.into_iter().map(String::from).collect();
-                let check = async |codes: &Codes| codes.check(&code.id, app, &macs).await.unwrap();
+                let check = async |codes: &Issuer| codes.check(&code.id, app, &macs).await.unwrap();
                 let verdict = both(&memory, &redis, check).await?;
                 let compared = compared.entry(code.id.clone()).or_default();
                 compared.guesses +=
@@ -103,9 +104,9 @@ async fn compare(rigs: &[Rig; 2], steps: Vec<Step>) -> Result<(), TestCaseError>
 
 /// One step on both; the answer, when it is the same.
 async fn both<T: PartialEq + std::fmt::Debug>(
-    memory: &Codes,
-    redis: &Codes,
-    step: impl AsyncFn(&Codes) -> T,
+    memory: &Issuer,
+    redis: &Issuer,
+    step: impl AsyncFn(&Issuer) -> T,
 ) -> Result<T, TestCaseError> {
     let answer = step(memory).await;
     prop_assert_eq!(&answer, &step(redis).await);

@@ -1,21 +1,32 @@
-//! Acquires and releases.
+//! Acquires, with a code and without, and releases.
 
-use postrider_core::clock::millis;
-use postrider_core::throttle::{Asker, Decision, Grant, Limits};
+use postrider_core::clock::{from_millis, millis};
+use postrider_core::codes::{Codes, NewCode};
+use postrider_core::issuance::Issuance;
+use postrider_core::throttle::{Asker, Decision, Grant, Limits, Throttle};
+use postrider_core::verification::Verification;
 use proptest::collection::vec;
-use proptest::prelude::{Just, Strategy, prop_assert_eq, prop_oneof};
+use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof};
 use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 
 use super::{Edges, Pass, pass, pick, play};
+use crate::codes::new_code;
 use crate::rig::Rig;
 use crate::throttle::{DAY, HOUR, MINUTE, SECOND, limits};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Acquire { number: u32, ip: Option<u32>, keys: &'static [&'static str] },
+    Acquire { number: u32, ip: Option<u32>, keys: &'static [&'static str], issues: bool },
     Release(usize),
     Pass(Pass),
+}
+
+/// The throttle, and what issues codes under it.
+struct Stores {
+    issuance: Issuance,
+    throttle: Throttle,
+    codes: Codes,
 }
 
 /// What was sent, counted by hand: the hash that was written, and when.
@@ -35,15 +46,15 @@ fn both_throttles_decide_alike_for_so_long_that_memory_is_swept() {
 }
 
 async fn compare(rigs: &[Rig; 2], (limits, steps): (Limits, Vec<Step>)) -> Result<(), TestCaseError> {
-    let [memory, redis] = rigs.each_ref().map(|rig| rig.throttle(&limits));
+    let [memory, redis] = rigs.each_ref().map(|rig| Stores::of(rig, &limits));
     let (mut edges, mut grants, mut sent) = (Edges::default(), Vec::<(Asker, Grant)>::new(), Sent::default());
     for step in steps {
         let now = rigs[0].clock.now_ms();
         match step {
-            Step::Acquire { number, ip, keys } => {
-                let asker = asker(number, ip, keys);
-                let decision = memory.acquire(asker.clone()).await.unwrap();
-                prop_assert_eq!(&decision, &redis.acquire(asker.clone()).await.unwrap());
+            Step::Acquire { number, ip, keys, issues } => {
+                let (asker, code) = (asker(number, ip, keys), issues.then(new_code));
+                let decision = memory.acquire(&asker, code.as_ref()).await;
+                prop_assert_eq!(&decision, &redis.acquire(&asker, code.as_ref()).await);
                 let granted = matches!(decision, Decision::Granted(_));
                 prop_assert_eq!(granted, sent.leaves_room(&limits, &asker, now));
                 match decision {
@@ -60,8 +71,8 @@ async fn compare(rigs: &[Rig; 2], (limits, steps): (Limits, Vec<Step>)) -> Resul
             }
             Step::Release(back) if !grants.is_empty() => {
                 let (asker, grant) = pick(&grants, back);
-                let released = memory.release(grant).await.unwrap();
-                prop_assert_eq!(released, redis.release(grant).await.unwrap());
+                let released = memory.throttle.release(grant).await.unwrap();
+                prop_assert_eq!(released, redis.throttle.release(grant).await.unwrap());
                 if released {
                     sent.remove(asker, grant.at_ms);
                 }
@@ -84,7 +95,8 @@ fn step() -> impl Strategy<Value = Step> {
     let keys = select(vec![&["old"][..], &["new", "old"], &["new"]]);
     let ip = prop_oneof![1 => Just(None), 3 => (0..2_u32).prop_map(Some)];
     prop_oneof![
-        5 => (0..3_u32, ip, keys).prop_map(|(number, ip, keys)| Step::Acquire { number, ip, keys }),
+        5 => (0..3_u32, ip, keys, any::<bool>())
+            .prop_map(|(number, ip, keys, issues)| Step::Acquire { number, ip, keys, issues }),
         2 => (0..8_usize).prop_map(Step::Release),
         3 => pass().prop_map(Step::Pass),
     ]
@@ -94,6 +106,30 @@ fn asker(number: u32, ip: Option<u32>, keys: &[&str]) -> Asker {
     Asker {
         number: keys.iter().map(|key| format!("{key}-number-{number}")).collect(),
         ip: ip.map(|ip| keys.iter().map(|key| format!("{key}-ip-{ip}")).collect()).unwrap_or_default(),
+    }
+}
+
+impl Stores {
+    fn of(rig: &Rig, limits: &Limits) -> Self {
+        let (issuance, throttle, codes) = rig.issuance(limits);
+        Self { issuance, throttle, codes }
+    }
+
+    /// The decision; the code is kept when it is granted, and else nothing is.
+    async fn acquire(&self, asker: &Asker, code: Option<&NewCode>) -> Decision {
+        let Some(code) = code else { return self.throttle.acquire(asker.clone()).await.unwrap() };
+        let newest = async || self.codes.latest(std::slice::from_ref(&code.latest)).await.unwrap();
+        let before = newest().await;
+        let decision = self.issuance.issue(asker.clone(), code).await.unwrap();
+        let view = self.codes.get(&code.id, &code.app).await.unwrap();
+        let times = |view: Verification| [view.created_at, view.expires_at, view.resend_at];
+        if let Decision::Granted(grant) = &decision {
+            let expected = [grant.at_ms, grant.at_ms + millis(code.ttl), grant.next_ms].map(from_millis);
+            assert_eq!((view.map(times), newest().await), (Some(expected), Some(code.id.clone())));
+        } else {
+            assert_eq!((view.map(times), newest().await), (None, before));
+        }
+        decision
     }
 }
 

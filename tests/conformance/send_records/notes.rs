@@ -4,14 +4,15 @@ use postrider_core::clock::ManualClock;
 use postrider_core::codes::{Codes, NewCode};
 use postrider_core::verification::{DeliveryState, VerificationId};
 use postrider_delivery::send_record::{Claim, Claimed, Finish, Note, SendRecords};
+use postrider_tests::issuer::Issuer;
 use postrider_tests::servers::shared_redis_url;
 
 use super::{LEASE, abandoned, claim, granted};
 use crate::codes::new_code;
 use crate::rig::{RUNTIME, Rig, fresh_prefix, now, on_both};
 
-async fn issued(rig: &Rig, codes: &Codes) -> NewCode {
-    let code = new_code(rig);
+async fn issued(codes: &Issuer) -> NewCode {
+    let code = new_code();
     codes.issue(&code).await.unwrap();
     code
 }
@@ -21,8 +22,8 @@ async fn delivery(codes: &Codes, code: &NewCode) -> DeliveryState {
 }
 
 /// Finishes a first turn and tells a fresh verification, both of which must be found so afterwards.
-async fn finished_and_told(rig: &Rig, records: &SendRecords, codes: &Codes) {
-    let (claim, code) = (claim(rig, "task"), issued(rig, codes).await);
+async fn finished_and_told(rig: &Rig, records: &SendRecords, codes: &Issuer) {
+    let (claim, code) = (claim(rig, "task"), issued(codes).await);
     let turn = granted(records, &claim).await;
 
     let note = Note { codes, verification: &code.id, state: DeliveryState::Sent };
@@ -60,7 +61,7 @@ fn each_end_is_kept_beside_what_the_verification_is_told() {
             (Finish::Unknown, DeliveryState::Unknown),
             (Finish::Waiting, DeliveryState::Queued),
         ] {
-            let (claim, code) = (claim(rig, &format!("task-{finish:?}")), issued(rig, &codes).await);
+            let (claim, code) = (claim(rig, &format!("task-{finish:?}")), issued(&codes).await);
             let turn = granted(&records, &claim).await;
 
             let note = Note { codes: &codes, verification: &code.id, state };
@@ -81,7 +82,7 @@ fn each_end_is_kept_beside_what_the_verification_is_told() {
 fn a_verification_is_told_even_when_the_turn_was_taken_over() {
     on_both(async |rig| {
         let (records, codes) = (rig.records(), rig.codes());
-        let (claim, code) = (Claim { resend: true, ..claim(rig, "task") }, issued(rig, &codes).await);
+        let (claim, code) = (Claim { resend: true, ..claim(rig, "task") }, issued(&codes).await);
         let late = abandoned(rig, &records, &claim).await;
         granted(&records, &claim).await;
 
@@ -97,7 +98,7 @@ fn a_verification_is_told_even_when_the_turn_was_taken_over() {
 fn nothing_replaces_sent() {
     on_both(async |rig| {
         let (records, codes) = (rig.records(), rig.codes());
-        let (claim, code) = (claim(rig, "task"), issued(rig, &codes).await);
+        let (claim, code) = (claim(rig, "task"), issued(&codes).await);
         let turn = granted(&records, &claim).await;
 
         for state in [DeliveryState::Unknown, DeliveryState::Sent, DeliveryState::Failed] {

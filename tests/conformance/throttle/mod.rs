@@ -27,11 +27,11 @@ pub(crate) fn limits(number: &[(i64, u32)], ip: &[(i64, u32)]) -> Limits {
 }
 
 /// A number alone: its address is not known.
-fn number(hash: &str) -> Asker {
+pub(crate) fn number(hash: &str) -> Asker {
     Asker { number: vec![hash.into()], ip: Vec::new() }
 }
 
-fn number_at(hash: &str, ip: &str) -> Asker {
+pub(crate) fn number_at(hash: &str, ip: &str) -> Asker {
     Asker { number: vec![hash.into()], ip: vec![ip.into()] }
 }
 

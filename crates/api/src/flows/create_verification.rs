@@ -1,8 +1,8 @@
-//! Sends a code to a number: throttle, code, task, in this order, and back again where the task is in no queue.
+//! Sends a code to a number: throttle and code, then the task, and back again where the task is in no queue.
 //!
-//! 1. A slot of every window is taken, or the request is refused. Nothing is written before that.
-//! 2. The code is kept as a MAC, and the verification becomes the newest of its number and purpose. Where the shop asks
-//!    for it, the code is also written where its Django code reads it.
+//! 1. A slot of every window is taken, the code is kept as a MAC and the verification becomes the newest of its number and
+//!    purpose, in one step; or the request is refused, and nothing is written.
+//! 2. Where the shop asks for it, the code is also written where its Django code reads it.
 //! 3. The task is published and confirmed. Certainly not published: code and slot are taken back, as if nobody had
 //!    asked. Not known: both are kept, because the SMS may arrive.
 //!
@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use postrider_core::broker::PublishError;
 use postrider_core::clock::{duration_from_millis, from_millis, millis};
 use postrider_core::code::Code;
@@ -59,17 +60,18 @@ pub(crate) fn count(outcome: &'static str) {
 }
 
 async fn create(services: &Services, request: &CreateVerification) -> Result<Verification, ApiError> {
-    let grant = match services.backends.throttle.acquire(asker(services, request)).await? {
-        Decision::Granted(grant) => grant,
-        Decision::Denied { by, retry_after } => return Err(ApiError::Limited { by, retry_after }),
-    };
     let code = Code::random();
-    let kept = new_code(services, request, &grant, &code);
-    if let Err(error) = services.backends.codes.issue(&kept).await {
-        // It may have been kept all the same, and would then hide an earlier code that did arrive.
-        undo(services, &grant, &kept).await;
-        return Err(error.into());
-    }
+    let kept = new_code(services, request, &code);
+    let grant = match services.backends.issuance.issue(asker(services, request), &kept).await {
+        Ok(Decision::Granted(grant)) => grant,
+        Ok(Decision::Denied { by, retry_after }) => return Err(ApiError::Limited { by, retry_after }),
+        Err(error) => {
+            // It may have been done all the same: the code would hide an earlier one that did arrive. The slot stays, if
+            // it was taken: nobody knows of which instant it is.
+            withdraw(services, &kept).await;
+            return Err(error.into());
+        }
+    };
     let copy = match DjangoCopy::write(services, request, &code, gap(&grant)).await {
         Ok(copy) => copy,
         Err(error) => {
@@ -77,8 +79,8 @@ async fn create(services: &Services, request: &CreateVerification) -> Result<Ver
             return Err(error);
         }
     };
-    match enqueue(services, request, &kept, &code).await {
-        Ok(()) => Ok(view(kept)),
+    match enqueue(services, request, (&kept, &grant), &code).await {
+        Ok(()) => Ok(view(kept, &grant)),
         Err(EnqueueError::Publish(PublishError::Unconfirmed(reason))) => {
             tracing::warn!(
                 verification.id = %kept.id, reason,
@@ -123,7 +125,7 @@ fn asker(services: &Services, request: &CreateVerification) -> Asker {
     }
 }
 
-fn new_code(services: &Services, request: &CreateVerification, grant: &Grant, code: &Code) -> NewCode {
+fn new_code(services: &Services, request: &CreateVerification, code: &Code) -> NewCode {
     let CreateVerification { app, to, purpose, .. } = request;
     let (id, pepper) = (VerificationId::random(), &services.keys.pepper);
     NewCode {
@@ -132,10 +134,7 @@ fn new_code(services: &Services, request: &CreateVerification, grant: &Grant, co
         to: to.masked(),
         latest: pepper.mac(&latest_parts(app, purpose, to)),
         mac: pepper.mac(&code_parts(app, &id.to_string(), code)),
-        // The store's clock, which also decides when the code has run out.
-        created_ms: grant.at_ms,
-        expires_ms: grant.at_ms + millis(services.codes.ttl),
-        resend_ms: grant.next_ms,
+        ttl: services.codes.ttl,
         max_checks: services.codes.max_checks,
         id,
     }
@@ -144,10 +143,10 @@ fn new_code(services: &Services, request: &CreateVerification, grant: &Grant, co
 async fn enqueue(
     services: &Services,
     request: &CreateVerification,
-    kept: &NewCode,
+    (kept, grant): (&NewCode, &Grant),
     code: &Code,
 ) -> Result<(), EnqueueError> {
-    let (to, expires, life) = (&request.to, from_millis(kept.expires_ms), services.codes.ttl);
+    let (to, expires, life) = (&request.to, expiry(kept, grant), kept.ttl);
     // The task has the verification's id, so that both are one thing in logs and records.
     let (id, queue) = (kept.id.task_id(), services.queue.name.as_str());
     match services.queue.payload {
@@ -166,12 +165,7 @@ async fn enqueue(
 
 /// Takes back what was done for a task that is in no queue.
 async fn undo(services: &Services, grant: &Grant, kept: &NewCode) {
-    if let Err(error) = services.backends.codes.withdraw(kept).await {
-        tracing::error!(
-            verification.id = %kept.id, %error,
-            "a code that was not sent could not be taken back: it hides an earlier one until it runs out"
-        );
-    }
+    withdraw(services, kept).await;
     if let Err(error) = services.backends.throttle.release(grant).await {
         tracing::error!(
             verification.id = %kept.id, %error,
@@ -180,19 +174,33 @@ async fn undo(services: &Services, grant: &Grant, kept: &NewCode) {
     }
 }
 
+async fn withdraw(services: &Services, kept: &NewCode) {
+    if let Err(error) = services.backends.codes.withdraw(kept).await {
+        tracing::error!(
+            verification.id = %kept.id, %error,
+            "a code that was not sent could not be taken back: it hides an earlier one until it runs out"
+        );
+    }
+}
+
+/// When the code runs out, by the store's clock, which also decides whether it has.
+fn expiry(kept: &NewCode, grant: &Grant) -> Timestamp {
+    from_millis(grant.at_ms + millis(kept.ttl))
+}
+
 fn gap(grant: &Grant) -> Duration {
     duration_from_millis(grant.next_ms - grant.at_ms)
 }
 
-fn view(kept: NewCode) -> Verification {
+fn view(kept: NewCode, grant: &Grant) -> Verification {
     Verification {
+        created_at: from_millis(grant.at_ms),
+        expires_at: expiry(&kept, grant),
+        resend_at: from_millis(grant.next_ms),
         id: kept.id,
         purpose: kept.purpose,
         to: kept.to,
         status: Status::Pending,
-        created_at: from_millis(kept.created_ms),
-        expires_at: from_millis(kept.expires_ms),
-        resend_at: from_millis(kept.resend_ms),
         approved_at: None,
         checks_left: kept.max_checks,
         delivery: DeliveryState::Queued,

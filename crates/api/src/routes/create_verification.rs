@@ -25,7 +25,8 @@ pub(super) async fn create_verification(
     let asked = asked(&request, body, &services, &http).await.inspect_err(|error| flows::count(error.code()));
     let created = match asked {
         Ok(asked) => {
-            let flow = flows::create_verification(services.clone().into_inner(), asked);
+            // It has kilobytes, which each future around it would move again.
+            let flow = Box::pin(flows::create_verification(services.clone().into_inner(), asked));
             services.work.run(flow).await
         }
         Err(error) => Err(error),

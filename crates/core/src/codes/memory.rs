@@ -40,7 +40,8 @@ impl MemoryCodes {
         Self { clock, state: Arc::default() }
     }
 
-    pub(super) fn issue(&self, code: &NewCode) {
+    /// Keeps a code that was asked for at an instant, and when its number may be sent another.
+    pub(crate) fn keep(&self, code: &NewCode, created_ms: i64, resend_ms: i64) {
         let mut state = self.lock();
         state.issued += 1;
         if state.issued.is_multiple_of(SWEEP_EVERY) {
@@ -50,9 +51,9 @@ impl MemoryCodes {
         let record = Record {
             purpose: code.purpose.clone(),
             to: code.to.clone(),
-            created_ms: code.created_ms,
-            expires_ms: code.expires_ms,
-            resend_ms: code.resend_ms,
+            created_ms,
+            expires_ms: created_ms + millis(code.ttl),
+            resend_ms,
             approved_ms: None,
             checks_left: code.max_checks,
             delivery: DeliveryState::Queued,

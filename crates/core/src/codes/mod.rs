@@ -1,4 +1,4 @@
-//! The codes that wait for their check: issued, compared, used once, withdrawn.
+//! The codes that wait for their check: compared, used once, withdrawn. [`issuance`](crate::issuance) keeps them.
 //!
 //! What is stored is a keyed MAC of the code. A check counts the guess before it compares, and is one atomic step, so
 //! that no number of parallel guesses buys a sixth. The memory adapter is the model of the scripts: one suite tests both.
@@ -45,12 +45,8 @@ pub struct NewCode {
     pub latest: String,
     /// The code's MAC.
     pub mac: String,
-    /// When it was asked for, ms since the Unix epoch.
-    pub created_ms: i64,
-    /// When it runs out.
-    pub expires_ms: i64,
-    /// When the number may be sent another.
-    pub resend_ms: i64,
+    /// How long it can be checked, from the instant of its slot.
+    pub ttl: Duration,
     /// Guesses.
     pub max_checks: u32,
 }
@@ -76,17 +72,6 @@ pub enum Verdict {
 }
 
 impl Codes {
-    /// Keeps a new code and makes it the newest of its number and purpose.
-    pub async fn issue(&self, code: &NewCode) -> Result<(), StoreError> {
-        match self {
-            Self::Redis(redis) => redis.issue(code).await,
-            Self::Memory(memory) => {
-                memory.issue(code);
-                Ok(())
-            }
-        }
-    }
-
     /// Takes a code back, as if it had never been issued.
     pub async fn withdraw(&self, code: &NewCode) -> Result<(), StoreError> {
         match self {

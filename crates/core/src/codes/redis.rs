@@ -3,12 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
-use super::{NOTE_DELIVERY, NewCode, RETENTION, Record, Verdict};
-use crate::clock::millis;
+use super::{NOTE_DELIVERY, NewCode, Record, Verdict};
 use crate::redis::{Arg, Redis, Script, StoreError};
 use crate::verification::{DeliveryState, Verification, VerificationId};
 
-static ISSUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("issue.lua")));
 static WITHDRAW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("withdraw.lua")));
 static CHECK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("check.lua")));
 static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("read.lua")));
@@ -31,24 +29,8 @@ impl RedisCodes {
         self.0.verification_key(&id.to_string())
     }
 
-    pub(super) async fn issue(&self, code: &NewCode) -> Result<(), StoreError> {
-        let args: [Arg; 10] = [
-            code.id.to_string().into(),
-            code.app.as_str().into(),
-            code.purpose.as_str().into(),
-            code.to.as_str().into(),
-            code.mac.as_str().into(),
-            code.created_ms.into(),
-            code.expires_ms.into(),
-            code.resend_ms.into(),
-            i64::from(code.max_checks).into(),
-            (code.expires_ms + millis(RETENTION)).into(),
-        ];
-        self.0.invoke(&ISSUE, &self.both_keys(code), &args).await
-    }
-
     pub(super) async fn withdraw(&self, code: &NewCode) -> Result<(), StoreError> {
-        self.0.invoke(&WITHDRAW, &self.both_keys(code), &[code.id.to_string().into()]).await
+        self.0.invoke(&WITHDRAW, &self.keys(code), &[code.id.to_string().into()]).await
     }
 
     pub(super) async fn check(
@@ -106,7 +88,8 @@ impl RedisCodes {
         Ok(known == 1)
     }
 
-    fn both_keys(&self, code: &NewCode) -> [String; 2] {
+    /// The keys of a code that is kept: of the verification, and of the newest of its number and purpose.
+    pub(crate) fn keys(&self, code: &NewCode) -> [String; 2] {
         [self.key(&code.id), self.0.latest_key(&code.latest)]
     }
 }

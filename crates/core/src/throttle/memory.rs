@@ -30,7 +30,7 @@ impl MemoryThrottle {
         Self { limits: Arc::new(limits), clock, state: Arc::default() }
     }
 
-    pub(super) fn acquire(&self, asker: Asker) -> Decision {
+    pub(crate) fn acquire(&self, asker: Asker) -> Decision {
         let now = self.clock.now_ms();
         let mut state = self.lock();
         state.acquires += 1;

@@ -15,6 +15,9 @@ pub use redis::RedisThrottle;
 
 use crate::redis::StoreError;
 
+/// The Lua function `take_slot(now, key, at)`: for a script that takes a slot beside what it does to keys of its own.
+pub(crate) const TAKE_SLOT: &str = include_str!("take_slot.lua");
+
 /// Grants or denies sends. Cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Throttle {
