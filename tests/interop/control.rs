@@ -55,7 +55,8 @@ async fn the_pool_the_limits_and_the_queues_are_changed_from_outside() {
 
     let told = fleet
         .run(
-            "from fleet import *\n\
+            "from kombu import Queue\n\
+             from fleet import *\n\
              here()\n\
              control, inspect = app.control, app.control.inspect()\n\
              def ok(replies): return replies[0][node]['ok']\n\
@@ -83,6 +84,13 @@ async fn the_pool_the_limits_and_the_queues_are_changed_from_outside() {
              assert left.get(timeout=20) == 5\n\
              control.cancel_consumer(more)\n\
              until(lambda: more not in names())\n\
+             def made(arguments): return control.add_consumer(more + '.made', options={'queue_arguments': arguments}, reply=True)\n\
+             refused = made({'x-message-ttl': 1000})[0][node]['error']\n\
+             assert 'declare the queue first' in refused, refused\n\
+             quorum = {'x-queue-type': 'quorum'}\n\
+             assert 'add consumer' in ok(made(quorum))\n\
+             until(lambda: more + '.made' in names())\n\
+             with app.connection() as connection:\n    Queue(more + '.made', queue_arguments=quorum)(connection.default_channel).queue_declare()\n\
              print('changed')",
         )
         .await;
@@ -90,7 +98,9 @@ async fn the_pool_the_limits_and_the_queues_are_changed_from_outside() {
     assert!(told.contains("raised TimeLimitExceeded"), "{told}");
     assert!(told.contains("changed"), "{told}");
     let more = format!("{}.more", fleet.setup.queue);
-    fleet.setup.amqp().await.delete([&more, &format!("{more}.unclaimed")]).await;
+    let left =
+        [&more, &format!("{more}.unclaimed"), &format!("{more}.made"), &format!("{more}.made.unclaimed")];
+    fleet.setup.amqp().await.delete(left).await;
     fleet.stop().await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postrider_core::broker::topology::{Bound, ExchangeKind, QueueSpec, Topology, unusable};
+use postrider_core::broker::topology::{Bound, ExchangeKind, QueueSpec, QueueType, Topology, unusable};
 use postrider_core::broker::{Broker, Consumers, Delivery, Subscription, TopologyError};
 
 use crate::options::WorkQueue;
@@ -21,7 +21,7 @@ pub(crate) struct WorkQueues {
 }
 
 /// A queue that is to be consumed from, as the remote control's `add_consumer` names it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddQueue {
     /// Its name.
     pub queue: String,
@@ -31,6 +31,10 @@ pub(crate) struct AddQueue {
     pub exchange_type: Option<ExchangeKind>,
     /// The key that it is bound by; by default its own name.
     pub routing_key: Option<String>,
+    /// How it keeps messages, where it has to be created.
+    pub kind: QueueType,
+    /// The highest priority that it tells apart, where it has to be created.
+    pub max_priority: Option<u8>,
 }
 
 /// Why a queue is not consumed from.
@@ -45,7 +49,20 @@ pub(crate) enum AddQueueError {
 }
 
 impl AddQueue {
-    /// Another program's queue, as Celery makes one that nobody described.
+    /// Of its name alone, as Celery makes one that nobody described.
+    #[cfg(test)]
+    pub(crate) fn plain(queue: &str) -> Self {
+        Self {
+            queue: queue.to_owned(),
+            exchange: None,
+            exchange_type: None,
+            routing_key: None,
+            kind: QueueType::Classic,
+            max_priority: None,
+        }
+    }
+
+    /// Another program's queue.
     fn spec(&self) -> QueueSpec {
         let key = || self.routing_key.clone().unwrap_or_else(|| self.queue.clone());
         let exchange = self.exchange.clone().filter(|exchange| !exchange.is_empty());
@@ -54,7 +71,12 @@ impl AddQueue {
             let exchange = exchange.unwrap_or_else(|| self.queue.clone());
             Bound::new(exchange, self.exchange_type.unwrap_or_default(), key())
         });
-        QueueSpec { bindings: bound.into_iter().collect(), ..QueueSpec::foreign(&self.queue) }
+        QueueSpec {
+            kind: self.kind,
+            max_priority: self.max_priority,
+            bindings: bound.into_iter().collect(),
+            ..QueueSpec::foreign(&self.queue)
+        }
     }
 }
 
@@ -130,17 +152,22 @@ mod tests {
 
     #[test]
     fn a_queue_that_nobody_described_is_made_as_celery_makes_it() {
-        let plain = AddQueue { queue: "q".into(), ..AddQueue::default() };
+        let plain = AddQueue::plain("q");
         let bound = AddQueue {
             exchange: Some("shop".into()),
             exchange_type: Some(ExchangeKind::Topic),
             routing_key: Some("news.#".into()),
             ..plain.clone()
         };
+        let quorum = AddQueue { kind: QueueType::Quorum, ..plain.clone() };
+        let urgent = AddQueue { max_priority: Some(9), ..plain.clone() };
         let typed = AddQueue { exchange_type: Some(ExchangeKind::Fanout), ..plain.clone() };
         let one = |exchange: &str, kind, key: &str| vec![Bound::new(exchange, kind, key)];
 
-        assert_eq!(plain.spec(), QueueSpec::foreign("q"));
+        let foreign = QueueSpec::foreign("q");
+        assert_eq!(plain.spec(), foreign);
+        assert_eq!(quorum.spec(), QueueSpec { kind: QueueType::Quorum, ..foreign.clone() });
+        assert_eq!(urgent.spec(), QueueSpec { max_priority: Some(9), ..foreign });
         assert_eq!(bound.spec().bindings, one("shop", ExchangeKind::Topic, "news.#"));
         assert_eq!(typed.spec().bindings, one("q", ExchangeKind::Fanout, "q"));
     }

@@ -79,7 +79,7 @@ mod tests {
             Capacity::new(Arc::new(Pool::new(1)), consumers.clone(), Prefetch::default(), None, None);
         let queues = WorkQueues::new(broker, consumers.clone(), Sources::new(Vec::new()), None, Vec::new());
         let changes = Changes::follow(queues, capacity, &shutdown);
-        let add = |queue: &str| Change::Add(AddQueue { queue: queue.into(), ..AddQueue::default() });
+        let add = |queue: &str| Change::Add(AddQueue::plain(queue));
 
         for change in [add("a"), Change::Cancel("a".into()), Change::Cancel("b".into()), add("b")] {
             changes.ask(change);

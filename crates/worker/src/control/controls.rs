@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use postrider_core::broker::topology::QueueType;
 use serde_json::{Map, Value};
 
 use super::cards::{BrokerCard, PoolCard, QueueCard, TaskCard};
@@ -61,6 +62,10 @@ pub(crate) struct NewConsumer {
     pub exchange_type: String,
     /// The key that it is bound by; its name if nothing is said.
     pub routing_key: Option<String>,
+    /// How it keeps messages, where it has to be created.
+    pub kind: QueueType,
+    /// The highest priority that it tells apart, where it has to be created.
+    pub max_priority: Option<u8>,
 }
 
 /// Why a command cannot be obeyed.

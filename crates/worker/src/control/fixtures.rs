@@ -125,7 +125,8 @@ impl Controls for Plain {
     }
 
     fn add_consumer(&self, consumer: NewConsumer) {
-        self.did(format!("add {}", consumer.queue));
+        let NewConsumer { queue, kind, max_priority, .. } = consumer;
+        self.did(format!("add {queue} {kind:?} {max_priority:?}"));
     }
 
     fn cancel_consumer(&self, queue: &str) {

@@ -146,10 +146,12 @@ impl Controls for Levers {
         self.show(task, "time_limit", &text(hard));
     }
 
-    fn add_consumer(&self, NewConsumer { queue, exchange, exchange_type, routing_key }: NewConsumer) {
+    fn add_consumer(&self, consumer: NewConsumer) {
+        let NewConsumer { queue, exchange, exchange_type, routing_key, kind, max_priority } = consumer;
         let plain = exchange.is_none() && routing_key.is_none();
-        let kind = serde_json::from_value(Value::String(exchange_type)).ok().filter(|_| !plain);
-        self.changes.ask(Change::Add(AddQueue { queue, exchange, exchange_type: kind, routing_key }));
+        let exchange_type = serde_json::from_value(Value::String(exchange_type)).ok().filter(|_| !plain);
+        let add = AddQueue { queue, exchange, exchange_type, routing_key, kind, max_priority };
+        self.changes.ask(Change::Add(add));
     }
 
     fn cancel_consumer(&self, queue: &str) {
