@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use postrider_core::broker::PublishError;
 use postrider_core::clock::{duration_from_millis, from_millis, millis};
 use postrider_core::code::Code;
-use postrider_core::codes::NewCode;
+use postrider_core::codes::{Codes, NewCode};
 use postrider_core::phone::PhoneNumber;
 use postrider_core::producer::EnqueueError;
 use postrider_core::task::Signature;
@@ -67,8 +67,10 @@ async fn create(services: &Services, request: &CreateVerification) -> Result<Ver
         Ok(Decision::Denied { by, retry_after }) => return Err(ApiError::Limited { by, retry_after }),
         Err(error) => {
             // It may have been done all the same: the code would hide an earlier one that did arrive. The slot stays, if
-            // it was taken: nobody knows of which instant it is.
-            withdraw(services, &kept).await;
+            // it was taken: nobody knows of which instant it is. The answer does not wait for a store that has just
+            // not answered.
+            let codes = services.backends.codes.clone();
+            services.shutdown.spawn(async move { withdraw(&codes, &kept).await });
             return Err(error.into());
         }
     };
@@ -165,7 +167,7 @@ async fn enqueue(
 
 /// Takes back what was done for a task that is in no queue.
 async fn undo(services: &Services, grant: &Grant, kept: &NewCode) {
-    withdraw(services, kept).await;
+    withdraw(&services.backends.codes, kept).await;
     if let Err(error) = services.backends.throttle.release(grant).await {
         tracing::error!(
             verification.id = %kept.id, %error,
@@ -174,8 +176,8 @@ async fn undo(services: &Services, grant: &Grant, kept: &NewCode) {
     }
 }
 
-async fn withdraw(services: &Services, kept: &NewCode) {
-    if let Err(error) = services.backends.codes.withdraw(kept).await {
+async fn withdraw(codes: &Codes, kept: &NewCode) {
+    if let Err(error) = codes.withdraw(kept).await {
         tracing::error!(
             verification.id = %kept.id, %error,
             "a code that was not sent could not be taken back: it hides an earlier one until it runs out"
