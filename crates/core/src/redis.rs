@@ -16,6 +16,7 @@ use deadpool_redis::redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, InfoDict, RedisError, ServerErrorKind,
 };
 use deadpool_redis::{Connection, Manager, Pool, PoolConfig, Runtime, Timeouts};
+use futures::FutureExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
@@ -198,7 +199,12 @@ impl Redis {
         if let Some(lane) = &*self.slot(turn) {
             return Ok(lane.clone());
         }
-        // With a thousand requests in flight, a thousand find the lane broken: one connects, for all of them.
+        // Boxed: every request that is on its way would else keep room for a connect.
+        self.connect(turn).boxed().await
+    }
+
+    /// Connects a lane. With a thousand requests in flight, a thousand find it broken: one connects, for all of them.
+    async fn connect(&self, turn: usize) -> Result<Lane, StoreError> {
         let connecting = tokio::time::timeout(self.0.timeout, self.0.connecting[turn].lock()).await;
         let _connecting = connecting
             .map_err(|_| StoreError::Unavailable("timed out waiting for a connection".to_owned()))?;

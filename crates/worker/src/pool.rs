@@ -10,6 +10,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
@@ -115,12 +116,12 @@ impl Pool {
 
     /// Runs a task in its place.
     pub(crate) fn run(&self, place: Place, task: impl Future<Output = ()> + Send + 'static) {
-        self.running.spawn(async move {
-            metrics::gauge!("postrider_tasks_running").increment(1.0);
-            task.await;
+        metrics::gauge!("postrider_tasks_running").increment(1.0);
+        // Not an async block around it, which would keep room for the task twice.
+        self.running.spawn(task.map(move |()| {
             metrics::gauge!("postrider_tasks_running").decrement(1.0);
             drop(place);
-        });
+        }));
     }
 
     /// Waits until nothing runs, at most this long. `false` when something still does.
