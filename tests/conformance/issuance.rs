@@ -4,6 +4,7 @@ use deadpool_redis::redis::cmd;
 use postrider_core::codes::NewCode;
 use postrider_core::throttle::Decision;
 use postrider_core::verification::VerificationId;
+use postrider_tests::stores::IssueStores;
 
 use crate::codes::new_code;
 use crate::rig::{at_once, on_both, on_redis};
@@ -16,7 +17,7 @@ fn is_granted(decision: &Decision) -> bool {
 #[test]
 fn a_denied_code_was_never_issued_and_the_one_before_stays_the_newest() {
     on_both(async |rig| {
-        let (issuance, _, codes) = rig.issuance(&limits(&[(MINUTE, 1)], &[(HOUR, 1)]));
+        let IssueStores { issuance, codes, .. } = rig.stores(&limits(&[(MINUTE, 1)], &[(HOUR, 1)]));
         let (first, second, third) = (new_code(), new_code(), new_code());
 
         assert!(is_granted(&issuance.issue(number_at("a", "ip"), &first).await.unwrap()));
@@ -33,7 +34,7 @@ fn a_denied_code_was_never_issued_and_the_one_before_stays_the_newest() {
 #[test]
 fn of_a_hundred_at_once_for_one_number_one_code_is_kept() {
     on_both(async |rig| {
-        let (issuance, _, codes) = rig.issuance(&limits(&[(MINUTE, 1), (DAY, 10)], &[]));
+        let IssueStores { issuance, codes, .. } = rig.stores(&limits(&[(MINUTE, 1), (DAY, 10)], &[]));
         let asked: Vec<NewCode> = (0..100).map(|_| new_code()).collect();
 
         let granted = at_once(100, |index| {
@@ -54,7 +55,7 @@ fn of_a_hundred_at_once_for_one_number_one_code_is_kept() {
 #[test]
 fn nothing_is_kept_where_a_later_version_has_written_the_sends() {
     on_redis(async |rig| {
-        let (issuance, _, codes) = rig.issuance(&limits(&[(MINUTE, 1)], &[(HOUR, 5)]));
+        let IssueStores { issuance, codes, .. } = rig.stores(&limits(&[(MINUTE, 1)], &[(HOUR, 5)]));
         let key = format!("{}:throttle:ip", rig.under().1);
         cmd("SET").arg(&key).arg("\u{2}later").exec_async(&mut rig.connection().await).await.unwrap();
         let code = new_code();

@@ -10,13 +10,11 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Client, cmd};
 use postrider_core::captchas::{CaptchaRules, Captchas, MemoryCaptchas, RedisCaptchas};
 use postrider_core::clock::{Clock, ManualClock};
-use postrider_core::codes::{Codes, MemoryCodes, RedisCodes};
-use postrider_core::issuance::{Issuance, MemoryIssuance, RedisIssuance};
 use postrider_core::redis::{Redis, RedisConfig};
-use postrider_core::throttle::{Limits, MemoryThrottle, RedisThrottle, Throttle};
+use postrider_core::throttle::{Limits, Throttle};
 use postrider_delivery::send_record::{MemoryRecords, RedisRecords, SendRecords};
-use postrider_tests::issuer::Issuer;
 use postrider_tests::servers::shared_redis_url;
+use postrider_tests::stores::{IssueStores, Issuer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -96,39 +94,19 @@ impl Rig {
     }
 
     pub(crate) fn throttle(&self, limits: &Limits) -> Throttle {
-        match &self.place {
-            Place::Memory => {
-                let clock = Clock::Manual(self.clock.clone());
-                Throttle::Memory(MemoryThrottle::new(limits.clone(), clock))
-            }
-            Place::Redis { redis, .. } => Throttle::Redis(RedisThrottle::new(redis.clone(), limits.clone())),
-        }
+        self.stores(limits).throttle
     }
 
     /// Codes whatever the limits say.
     pub(crate) fn codes(&self) -> Issuer {
-        match &self.place {
-            Place::Memory => Issuer::memory(&Clock::Manual(self.clock.clone())),
-            Place::Redis { redis, .. } => Issuer::redis(redis),
-        }
+        Issuer::new(|limits| self.stores(limits))
     }
 
-    /// What issues codes under these limits, and the two stores it writes to.
-    pub(crate) fn issuance(&self, limits: &Limits) -> (Issuance, Throttle, Codes) {
+    /// What issues codes under these limits, and where to.
+    pub(crate) fn stores(&self, limits: &Limits) -> IssueStores {
         match &self.place {
-            Place::Memory => {
-                let clock = Clock::Manual(self.clock.clone());
-                let throttle = MemoryThrottle::new(limits.clone(), clock.clone());
-                let codes = MemoryCodes::new(clock);
-                let issuance = MemoryIssuance::new(throttle.clone(), codes.clone());
-                (Issuance::Memory(issuance), Throttle::Memory(throttle), Codes::Memory(codes))
-            }
-            Place::Redis { redis, .. } => {
-                let throttle = RedisThrottle::new(redis.clone(), limits.clone());
-                let codes = RedisCodes::new(redis.clone());
-                let issuance = RedisIssuance::new(redis.clone(), throttle.clone(), codes.clone());
-                (Issuance::Redis(issuance), Throttle::Redis(throttle), Codes::Redis(codes))
-            }
+            Place::Memory => IssueStores::memory(limits, &Clock::Manual(self.clock.clone())),
+            Place::Redis { redis, .. } => IssueStores::redis(limits, redis),
         }
     }
 

@@ -96,6 +96,10 @@ async fn each_role_does_its_part_of_the_main_job_and_is_refused_everything_else(
     let requests = provider.wait_for(4, SOON).await;
     assert_eq!((&requests[3].id, requests[3].attempt), (&id, 2));
 
+    let purging = as_user(&setup, &operator, &["--purge"]).await;
+    assert!(!purging.status.success(), "{}", purging.text);
+    assert!(purging.text.contains(&format!("cannot purge {queue}")), "{}", purging.text);
+
     refusals(&broker, &queue).await;
     let mut worker = worker;
     worker.sigterm();

@@ -72,6 +72,32 @@ async fn a_countdown_on_the_queue_is_kept() {
     setup.finish(worker).await;
 }
 
+/// On a topic exchange Celery sends such a call through the broker's delay queues, which both sides declare alike.
+#[tokio::test]
+async fn a_countdown_that_celery_leaves_to_the_broker_is_kept() {
+    let provider = Provider::start().await;
+    let setup = Setup::new("delayed").provider(&provider).queue_set("exchange_type", "\"topic\"");
+    let worker = setup.start().await;
+
+    let call = "import time\n\
+                from celery.signals import after_task_publish\n\
+                from kombu import Exchange\n\
+                import shop_own_queue as shop\n\
+                shop.app.conf.task_queues[1].exchange = Exchange(shop.sms, type='topic')\n\
+                def show(exchange=None, **kwargs): print(exchange.name)\n\
+                after_task_publish.connect(show)\n\
+                print(int(time.time() * 1000))\n\
+                print(shop.ccp_send_sms_code.apply_async(('13800138000', '123456'), countdown=3).id)";
+    let printed = python::run(&setup, &["-c", call]).await;
+
+    let request = provider.wait_for(1, SOON).await.remove(0);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[1..], ["celery_delayed_27", &request.id], "{printed}");
+    let waited = arrival_ms(&request) - lines[0].parse::<i64>().unwrap();
+    assert!(waited >= 2999, "countdown=3 came after {waited} ms");
+    setup.finish(worker).await;
+}
+
 fn pairs<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, &'a str> {
     lines.filter_map(|line| line.split_once('=')).collect()
 }

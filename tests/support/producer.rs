@@ -17,7 +17,12 @@ use postrider_core::{
     verification::{DeliveryState, VerificationId},
 };
 
-use crate::{broker::connected, issuer::Issuer, servers::shared_redis_url, worker::Setup};
+use crate::{
+    broker::connected,
+    servers::shared_redis_url,
+    stores::{IssueStores, Issuer},
+    worker::Setup,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const APP: &str = "shop";
@@ -48,7 +53,8 @@ impl Setup {
             connections: 1,
             timeout: TIMEOUT,
         };
-        Issuer::redis(&Redis::new(&config).expect("the address of the shared Redis"))
+        let redis = Redis::new(&config).expect("the address of the shared Redis");
+        Issuer::new(|limits| IssueStores::redis(limits, &redis))
     }
 
     /// A verification in Redis, its code alive for that long.

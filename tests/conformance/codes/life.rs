@@ -4,7 +4,7 @@ use postrider_core::clock::{from_millis, millis};
 use postrider_core::codes::{NewCode, Verdict};
 use postrider_core::verification::DeliveryState::{self, Expired, Failed, Queued, Sent, Unknown};
 use postrider_core::verification::Status;
-use postrider_tests::issuer::GAP;
+use postrider_tests::stores::GAP;
 
 use super::{APP, RIGHT, TTL, WRONG, approved, check, incorrect, issued, new_code};
 use crate::rig::on_both;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use postrider_core::codes::{Codes, NewCode, Verdict};
 use postrider_core::verification::VerificationId;
-use postrider_tests::issuer::Issuer;
+use postrider_tests::stores::Issuer;
 
 pub(crate) const TTL: i64 = 300_000;
 const APP: &str = "shop";

@@ -2,7 +2,7 @@
 
 use postrider_core::codes::{Codes, NewCode};
 use postrider_core::verification::VerificationId;
-use postrider_tests::issuer::Issuer;
+use postrider_tests::stores::Issuer;
 
 use super::{TTL, approved, issued, new_code};
 use crate::rig::on_both;

@@ -13,7 +13,7 @@ use postrider_core::seal::KeyRing;
 use postrider_core::throttle::{Asker, Decision, Throttle};
 use postrider_core::verification::DeliveryState;
 use postrider_delivery::send_record::{Claim, Claimed, Finish, SendRecords};
-use postrider_tests::issuer::Issuer;
+use postrider_tests::stores::Issuer;
 use uuid::Uuid;
 
 use crate::captchas::RULES;

@@ -8,11 +8,11 @@ use postrider_core::captchas::{CaptchaRules, Captchas, Put, RedisCaptchas};
 use postrider_core::clock::Clock;
 use postrider_core::codes::{NewCode, Verdict};
 use postrider_core::redis::Redis;
-use postrider_core::throttle::{Asker, Decision, RedisThrottle, Throttle};
+use postrider_core::throttle::{Asker, Decision};
 use postrider_core::verification::VerificationId;
 use postrider_delivery::send_record::{Claimed, RedisRecords, SendRecords};
-use postrider_tests::issuer::Issuer;
 use postrider_tests::servers;
+use postrider_tests::stores::{IssueStores, Issuer};
 use uuid::Uuid;
 
 use super::{CODE, LEASE, Stores};
@@ -90,8 +90,8 @@ fn without_a_manual_clock_the_time_is_that_of_redis() {
     on_redis(async |rig| {
         let (url, prefix) = rig.under();
         let redis = Redis::new(&config(url, prefix)).unwrap();
-        let throttle = RedisThrottle::new(redis.clone(), limits(&[(MINUTE, 1)], &[(HOUR, 5)]));
-        let (throttle, codes) = (Throttle::Redis(throttle), Issuer::redis(&redis));
+        let IssueStores { throttle, .. } = IssueStores::redis(&limits(&[(MINUTE, 1)], &[(HOUR, 5)]), &redis);
+        let codes = Issuer::new(|limits| IssueStores::redis(limits, &redis));
         let records = SendRecords::Redis(RedisRecords::new(redis.clone()));
         let asker = Asker { number: vec!["number".into()], ip: vec!["ip".into()] };
 

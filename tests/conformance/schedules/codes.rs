@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use postrider_core::clock::duration_from_millis;
 use postrider_core::codes::{NewCode, Verdict};
 use postrider_core::verification::{DeliveryState, VerificationId};
-use postrider_tests::issuer::Issuer;
+use postrider_tests::stores::Issuer;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof};
 use proptest::sample::select;

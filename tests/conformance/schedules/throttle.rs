@@ -1,10 +1,10 @@
 //! Acquires, with a code and without, and releases.
 
 use postrider_core::clock::{from_millis, millis};
-use postrider_core::codes::{Codes, NewCode};
-use postrider_core::issuance::Issuance;
-use postrider_core::throttle::{Asker, Decision, Grant, Limits, Throttle};
+use postrider_core::codes::NewCode;
+use postrider_core::throttle::{Asker, Decision, Grant, Limits};
 use postrider_core::verification::Verification;
+use postrider_tests::stores::IssueStores;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof};
 use proptest::sample::select;
@@ -20,13 +20,6 @@ enum Step {
     Acquire { number: u32, ip: Option<u32>, keys: &'static [&'static str], issues: bool },
     Release(usize),
     Pass(Pass),
-}
-
-/// The throttle, and what issues codes under it.
-struct Stores {
-    issuance: Issuance,
-    throttle: Throttle,
-    codes: Codes,
 }
 
 /// What was sent, counted by hand: the hash that was written, and when.
@@ -46,15 +39,15 @@ fn both_throttles_decide_alike_for_so_long_that_memory_is_swept() {
 }
 
 async fn compare(rigs: &[Rig; 2], (limits, steps): (Limits, Vec<Step>)) -> Result<(), TestCaseError> {
-    let [memory, redis] = rigs.each_ref().map(|rig| Stores::of(rig, &limits));
+    let [memory, redis] = rigs.each_ref().map(|rig| rig.stores(&limits));
     let (mut edges, mut grants, mut sent) = (Edges::default(), Vec::<(Asker, Grant)>::new(), Sent::default());
     for step in steps {
         let now = rigs[0].clock.now_ms();
         match step {
             Step::Acquire { number, ip, keys, issues } => {
                 let (asker, code) = (asker(number, ip, keys), issues.then(new_code));
-                let decision = memory.acquire(&asker, code.as_ref()).await;
-                prop_assert_eq!(&decision, &redis.acquire(&asker, code.as_ref()).await);
+                let decision = acquire(&memory, &asker, code.as_ref()).await;
+                prop_assert_eq!(&decision, &acquire(&redis, &asker, code.as_ref()).await);
                 let granted = matches!(decision, Decision::Granted(_));
                 prop_assert_eq!(granted, sent.leaves_room(&limits, &asker, now));
                 match decision {
@@ -109,28 +102,21 @@ fn asker(number: u32, ip: Option<u32>, keys: &[&str]) -> Asker {
     }
 }
 
-impl Stores {
-    fn of(rig: &Rig, limits: &Limits) -> Self {
-        let (issuance, throttle, codes) = rig.issuance(limits);
-        Self { issuance, throttle, codes }
+/// The decision; the code is kept when it is granted, and else nothing is.
+async fn acquire(stores: &IssueStores, asker: &Asker, code: Option<&NewCode>) -> Decision {
+    let Some(code) = code else { return stores.throttle.acquire(asker.clone()).await.unwrap() };
+    let newest = async || stores.codes.latest(std::slice::from_ref(&code.latest)).await.unwrap();
+    let before = newest().await;
+    let decision = stores.issuance.issue(asker.clone(), code).await.unwrap();
+    let view = stores.codes.get(&code.id, &code.app).await.unwrap();
+    let times = |view: Verification| [view.created_at, view.expires_at, view.resend_at];
+    if let Decision::Granted(grant) = &decision {
+        let expected = [grant.at_ms, grant.at_ms + millis(code.ttl), grant.next_ms].map(from_millis);
+        assert_eq!((view.map(times), newest().await), (Some(expected), Some(code.id.clone())));
+    } else {
+        assert_eq!((view.map(times), newest().await), (None, before));
     }
-
-    /// The decision; the code is kept when it is granted, and else nothing is.
-    async fn acquire(&self, asker: &Asker, code: Option<&NewCode>) -> Decision {
-        let Some(code) = code else { return self.throttle.acquire(asker.clone()).await.unwrap() };
-        let newest = async || self.codes.latest(std::slice::from_ref(&code.latest)).await.unwrap();
-        let before = newest().await;
-        let decision = self.issuance.issue(asker.clone(), code).await.unwrap();
-        let view = self.codes.get(&code.id, &code.app).await.unwrap();
-        let times = |view: Verification| [view.created_at, view.expires_at, view.resend_at];
-        if let Decision::Granted(grant) = &decision {
-            let expected = [grant.at_ms, grant.at_ms + millis(code.ttl), grant.next_ms].map(from_millis);
-            assert_eq!((view.map(times), newest().await), (Some(expected), Some(code.id.clone())));
-        } else {
-            assert_eq!((view.map(times), newest().await), (None, before));
-        }
-        decision
-    }
+    decision
 }
 
 impl Sent {

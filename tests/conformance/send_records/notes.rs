@@ -4,8 +4,8 @@ use postrider_core::clock::ManualClock;
 use postrider_core::codes::{Codes, NewCode};
 use postrider_core::verification::{DeliveryState, VerificationId};
 use postrider_delivery::send_record::{Claim, Claimed, Finish, Note, SendRecords};
-use postrider_tests::issuer::Issuer;
 use postrider_tests::servers::shared_redis_url;
+use postrider_tests::stores::Issuer;
 
 use super::{LEASE, abandoned, claim, granted};
 use crate::codes::new_code;

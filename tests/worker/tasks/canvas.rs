@@ -12,7 +12,8 @@ use postrider_tests::servers::eventually;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::rig::{Add, Delegate, Parent, Raise, Sum, Turn, named};
+use super::rig::named;
+use super::sample::{Add, Delegate, Parent, Raise, Sum, Turn};
 use super::{Rig, SOON};
 
 fn add(x: i64, y: i64) -> Add {

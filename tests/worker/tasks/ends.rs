@@ -9,7 +9,8 @@ use postrider_tests::servers::eventually;
 use postrider_worker::Options;
 use serde_json::json;
 
-use super::rig::{Add, AskAgain, Count, End, Flaky, Gate, Later, Progress, Raise, named};
+use super::rig::named;
+use super::sample::{Add, AskAgain, Count, End, Flaky, Gate, Later, Progress, Raise, Stages};
 use super::{Rig, SOON};
 
 #[tokio::test]
@@ -122,6 +123,20 @@ async fn a_state_on_the_way_tells_of_the_call_as_the_last_one_does() {
     assert_eq!(gate.meta().await.unwrap().unwrap().extended.unwrap().name, "gate");
     rig.services.go.notify_one();
     gate.wait(SOON).await.unwrap();
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_blocking_task_tells_how_far_it_has_come() {
+    let rig = Rig::start();
+
+    let call = rig.call(Stages { percent: 60 }).await;
+    rig.services.begun.notified().await;
+    let on_the_way = call.meta().await.unwrap().unwrap();
+    rig.services.go.notify_one();
+
+    assert_eq!((on_the_way.state.as_str(), on_the_way.result), ("PROGRESS", json!(60)));
+    assert_eq!(call.wait(SOON).await.unwrap().state, State::Success);
     assert!(rig.stop().await);
 }
 

@@ -14,7 +14,7 @@ use postrider_tests::servers::eventually;
 use postrider_worker::Options;
 use serde_json::{Value, json};
 
-use super::{Rig, SOON, rig::Add};
+use super::{Rig, SOON, sample::Add};
 
 const MESSAGES: usize = 4000;
 /// Another seed is another set of messages.

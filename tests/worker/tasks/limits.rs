@@ -6,7 +6,7 @@ use postrider_core::{results::State, task::Signature};
 use postrider_worker::Options;
 use serde_json::json;
 
-use super::rig::{Add, Block, Hold};
+use super::sample::{Add, Block, Hold};
 use super::{Rig, SOON};
 
 const SHORT: Duration = Duration::from_millis(100);

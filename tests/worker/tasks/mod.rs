@@ -5,5 +5,6 @@ mod ends;
 mod fuzz;
 mod limits;
 mod rig;
+mod sample;
 
 use rig::{Rig, SOON};
