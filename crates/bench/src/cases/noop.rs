@@ -43,6 +43,7 @@ static SPEC: Spec = Spec {
     ],
     goals: &[
         Goal::Times(0.8, &["ceiling"]),
+        Goal::Times(5.0, &["prefork", "prefork-4", "threads", "gevent"]),
         Goal::Times(8.0, &["prefork", "prefork-4", "threads", "gevent", "solo"]),
         Goal::Times(1.0, &["celery-rs"]),
     ],
@@ -65,7 +66,7 @@ impl Case for Noop {
 
     async fn measure(&self, rig: &Rig, contender: &str) -> anyhow::Result<Vec<f64>> {
         let pool = POOLS.iter().find(|(id, ..)| *id == contender);
-        let count = if pool.is_some() { 8_000 } else { 120_000 } / if rig.quick { 4 } else { 1 };
+        let count = if pool.is_some() { 16_000 } else { 120_000 } / if rig.quick { 4 } else { 1 };
         let queue = Queue { amqp_url: rig.amqp_url.clone(), name: QUEUE.into(), quorum: false };
         rig.watch.remove(QUEUE).await?;
         preload::fill(&queue, count).await?;
