@@ -120,6 +120,42 @@ async fn hup_finishes_what_runs_and_starts_the_same_command_line_in_the_same_pro
 }
 
 #[tokio::test]
+async fn term_during_a_reload_is_a_stop_for_good_and_no_cold_one() {
+    let (setup, mut worker, provider, _) = busy("reload-term", |setup| setup).await;
+
+    worker.signal("HUP");
+    worker.wait_for_line(|line| line.contains("worker drains"), SOON).await;
+    worker.signal("TERM");
+    worker.wait_for_line(|line| line.contains("stopping: finishing what runs"), SOON).await;
+    provider.release();
+    let output = ended(worker).await;
+
+    assert_eq!(output.status.code(), Some(0), "{}", output.text);
+    assert_eq!(output.text.matches("worker starts").count(), 1, "{}", output.text);
+    assert_eq!(provider.requests().len(), 1);
+    setup.clean_up().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_by_remote_control_during_a_reload_is_one_for_good() {
+    let name = format!("reloading-{}@test", fresh_id());
+    let (setup, mut worker, provider, _) =
+        busy("reload-shut", |setup| setup.text("worker.name", &name)).await;
+
+    worker.signal("HUP");
+    worker.wait_for_line(|line| line.contains("worker drains"), SOON).await;
+    // Nobody answers it, as with Celery.
+    ended(setup.spawn::<&str>(["control", "shutdown", "-d", &name], [])).await;
+    worker.wait_for_line(|line| line.contains("asked to by remote control"), SOON).await;
+    provider.release();
+    let output = ended(worker).await;
+
+    assert_eq!(output.status.code(), Some(0), "{}", output.text);
+    assert_eq!(output.text.matches("worker starts").count(), 1, "{}", output.text);
+    setup.clean_up().await;
+}
+
+#[tokio::test]
 async fn usr1_lists_what_runs_and_shows_no_argument() {
     let (setup, mut worker, provider, id) = busy("usr1", |setup| setup).await;
 

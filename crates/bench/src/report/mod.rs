@@ -1,7 +1,7 @@
 //! What was measured, as people read it: a line while it runs, tables, and the picture of the README.
 
 pub(crate) mod results;
-mod stats;
+pub(crate) mod stats;
 mod svg;
 mod table;
 

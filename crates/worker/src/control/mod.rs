@@ -28,7 +28,7 @@ mod signature;
 mod tasks;
 
 #[cfg(test)]
-mod fixtures;
+mod tests;
 
 use std::sync::Arc;
 
