@@ -46,14 +46,22 @@ pub fn send_sms(id: &str, mobile: &str, code: &str) -> Envelope {
     call(CCP, id, &json!([mobile, code]), &json!({}))
 }
 
+/// A capture as it lies in its file: a message, or a list of them.
+pub fn captured(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/celery/{name}.json"));
+    let json = fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("failed to read {}: {error}", path.display()));
+    serde_json::from_str(&json).expect("a fixture is JSON")
+}
+
 /// A captured message by the name of its file.
 pub fn fixture(name: &str) -> Envelope {
-    read_message(&read_fixture(name))
+    read_message(&captured(name))
 }
 
 /// The captured odd messages.
 pub fn odd_messages() -> Vec<OddMessage> {
-    let Value::Array(odd) = read_fixture("odd-messages") else { panic!("odd-messages.json is a list") };
+    let Value::Array(odd) = captured("odd-messages") else { panic!("odd-messages.json is a list") };
     odd.iter()
         .map(|odd| OddMessage {
             case: odd["case"].as_str().expect("a text").into(),
@@ -67,21 +75,14 @@ pub fn text(text: &str) -> AMQPValue {
     AMQPValue::LongString(text.into())
 }
 
-fn read_fixture(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/celery/{name}.json"));
-    let json = fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("failed to read {}: {error}", path.display()));
-    serde_json::from_str(&json).expect("a fixture is JSON")
-}
-
 /// `headers: null` in a capture is a message without a header table.
-fn read_message(captured: &Value) -> Envelope {
-    let mut properties = read_properties(&captured["properties"]);
-    if !captured["headers"].is_null() {
-        properties = properties.with_headers(table(&captured["headers"]));
+fn read_message(message: &Value) -> Envelope {
+    let mut properties = read_properties(&message["properties"]);
+    if !message["headers"].is_null() {
+        properties = properties.with_headers(table(&message["headers"]));
     }
-    let body = captured["body"].as_str().expect("a text");
-    let body = match captured["body_kind"].as_str() {
+    let body = message["body"].as_str().expect("a text");
+    let body = match message["body_kind"].as_str() {
         Some("base64") => STANDARD.decode(body).expect("base64"),
         _ => body.into(),
     };

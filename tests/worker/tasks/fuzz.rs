@@ -1,6 +1,6 @@
 //! Thousands of broken messages of every kind that Celery writes. Each ends somewhere, and the worker works on.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::collections::BTreeSet;
 
 use postrider_core::{
     broker::{
@@ -10,7 +10,7 @@ use postrider_core::{
     canvas::DEFAULT_QUEUE,
     routes::Route,
 };
-use postrider_tests::servers::eventually;
+use postrider_tests::{celery::captured, servers::eventually};
 use postrider_worker::Options;
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ const CAPTURES: [&str; 11] = [
 async fn whatever_is_broken_in_a_message_it_ends_and_the_worker_works_on() {
     let here = |options| Options { routes: vec![Route::to_queue("*", "t")], ..options };
     let rig = Rig::with(here);
-    let captures: Vec<Value> = CAPTURES.iter().flat_map(|name| captured(name)).collect();
+    let captures: Vec<Value> = CAPTURES.iter().flat_map(|name| messages(name)).collect();
     let mut dice = Dice(SEED);
     let (mut ids, mut nameless, mut dead) = (Vec::new(), 0, Vec::new());
 
@@ -83,17 +83,13 @@ async fn whatever_is_broken_in_a_message_it_ends_and_the_worker_works_on() {
 }
 
 /// The captured messages of that name.
-fn captured(name: &str) -> Vec<Value> {
-    let read = |name: &str| -> Value {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/celery/{name}.json"));
-        serde_json::from_str(&fs::read_to_string(path).expect("it is there")).expect("a fixture is JSON")
-    };
+fn messages(name: &str) -> Vec<Value> {
     let messages = match name {
         "protocol-1" => {
-            let odd = read("odd-messages");
+            let odd = captured("odd-messages");
             odd.as_array().into_iter().flatten().filter(|odd| odd["case"] == "protocol1").cloned().collect()
         }
-        name => match read(name) {
+        name => match captured(name) {
             Value::Array(messages) => messages,
             message => vec![message],
         },
