@@ -9,6 +9,7 @@ pub mod broker;
 pub mod browser;
 pub mod celery;
 pub mod dead;
+pub mod gate;
 pub mod ledger;
 pub mod producer;
 pub mod provider;

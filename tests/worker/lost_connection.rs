@@ -18,6 +18,7 @@ use postrider_core::{
     task::{Context, Registry, Run, Signature, Task, TaskResult},
 };
 use postrider_tests::{
+    gate::Gate,
     servers::{eventually, shared_amqp_url},
     worker::Setup,
 };
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     task::JoinSet,
 };
 
@@ -40,17 +41,11 @@ impl Task for Hold {
     const NAME: &'static str = "hold";
 }
 
-impl Run<Services> for Hold {
-    async fn run(self, services: &Services, _context: &Context) -> TaskResult {
-        services.begun.add_permits(1);
-        services.go.acquire().await.expect("no semaphore is closed").forget();
+impl Run<Gate> for Hold {
+    async fn run(self, gate: &Gate, _context: &Context) -> TaskResult {
+        gate.pass().await;
         Ok(())
     }
-}
-
-struct Services {
-    begun: Semaphore,
-    go: Semaphore,
 }
 
 /// What lies between a worker and its broker: a network that can be cut.
@@ -99,7 +94,7 @@ async fn forward(listener: TcpListener, server: String, up: watch::Receiver<bool
 struct Rig {
     setup: Setup,
     network: Network,
-    services: Arc<Services>,
+    gate: Arc<Gate>,
     results: Results,
 }
 
@@ -114,8 +109,7 @@ impl Rig {
         let setup = Setup::new(test).foreign();
         let url = reqwest::Url::parse(&shared_amqp_url()).expect("an address");
         let server = format!("{}:{}", url.host_str().expect("a host"), url.port().unwrap_or(5672));
-        let services = Arc::new(Services { begun: Semaphore::new(0), go: Semaphore::new(0) });
-        Self { setup, network: Network::before(server).await, services, results }
+        Self { setup, network: Network::before(server).await, gate: Arc::new(Gate::shut()), results }
     }
 
     fn broker(&self, url: &str, shutdown: &Shutdown) -> Broker {
@@ -143,10 +137,9 @@ impl Rig {
             ..Options::default()
         };
         let broker = self.broker(url.as_str(), &shutdown);
-        let worker =
-            Worker::new(Registry::new().register::<Hold>(), Arc::clone(&self.services), broker, options)
-                .expect("the options are valid")
-                .results(self.results.clone(), ResultOptions::default());
+        let worker = Worker::new(Registry::new().register::<Hold>(), Arc::clone(&self.gate), broker, options)
+            .expect("the options are valid")
+            .results(self.results.clone(), ResultOptions::default());
         let running = shutdown.clone();
         let mut working = JoinSet::new();
         working.spawn(async move { worker.run(&running).await });
@@ -159,20 +152,6 @@ impl Rig {
         let hold = || Signature::new(Hold {}).queue(&self.setup.queue);
         assert!(eventually(SOON, async || producer.enqueue(hold()).await.is_ok()).await);
         shutdown.stop_now();
-    }
-
-    async fn begun(&self) {
-        let begun = tokio::time::timeout(SOON, self.services.begun.acquire()).await;
-        begun.expect("it begins in time").expect("no semaphore is closed").forget();
-    }
-
-    /// How many have begun that were not waited for.
-    fn begun_beside(&self) -> usize {
-        self.services.begun.available_permits()
-    }
-
-    fn release(&self, count: usize) {
-        self.services.go.add_permits(count);
     }
 
     async fn ready(&self) -> Option<u32> {
@@ -202,17 +181,17 @@ async fn a_task_that_runs_when_its_connection_is_lost_is_not_run_a_second_time_m
         let rig = Rig::start("lost-meanwhile", results).await;
         let worker = rig.worker();
         rig.enqueue().await;
-        rig.begun().await;
+        rig.gate.begun(1).await;
 
         rig.network.cut();
         rig.waits_in_the_queue().await;
         rig.network.mend();
         // It lies behind the first one, which is handed out again before it.
         rig.enqueue().await;
-        rig.begun().await;
+        rig.gate.begun(1).await;
 
-        assert_eq!(rig.begun_beside(), 0, "it runs twice");
-        rig.release(2);
+        assert_eq!(rig.gate.begun_beside(), 0, "it runs twice");
+        rig.gate.release(2);
         rig.close(worker).await;
     }
 }
@@ -223,19 +202,19 @@ async fn a_task_whose_ack_was_lost_with_its_connection_is_not_run_again() {
         let rig = Rig::start("lost-ack", results).await;
         let worker = rig.worker();
         rig.enqueue().await;
-        rig.begun().await;
+        rig.gate.begun(1).await;
 
         rig.network.cut();
         rig.waits_in_the_queue().await;
-        rig.release(1);
-        assert!(eventually(SOON, async || rig.services.go.available_permits() == 0).await);
+        rig.gate.release(1);
+        assert!(eventually(SOON, async || rig.gate.has_let_all_on()).await);
         rig.network.mend();
 
         assert!(eventually(SOON, async || rig.ready().await == Some(0)).await);
         rig.enqueue().await;
-        rig.begun().await;
-        assert_eq!(rig.begun_beside(), 0, "it was run again");
-        rig.release(1);
+        rig.gate.begun(1).await;
+        assert_eq!(rig.gate.begun_beside(), 0, "it was run again");
+        rig.gate.release(1);
         rig.close(worker).await;
     }
 }
@@ -245,11 +224,11 @@ async fn another_worker_does_not_run_a_task_again_that_has_succeeded() {
     let rig = Rig::start("lost-stored", stored()).await;
     let first = rig.worker();
     rig.enqueue().await;
-    rig.begun().await;
+    rig.gate.begun(1).await;
     rig.network.cut();
     rig.waits_in_the_queue().await;
-    rig.release(1);
-    assert!(eventually(SOON, async || rig.services.go.available_permits() == 0).await);
+    rig.gate.release(1);
+    assert!(eventually(SOON, async || rig.gate.has_let_all_on()).await);
     first.shutdown.stop_now();
     first.worker.join_all().await;
     rig.network.mend();
@@ -258,8 +237,8 @@ async fn another_worker_does_not_run_a_task_again_that_has_succeeded() {
 
     assert!(eventually(SOON, async || rig.ready().await == Some(0)).await);
     rig.enqueue().await;
-    rig.begun().await;
-    assert_eq!(rig.begun_beside(), 0, "it was run again");
-    rig.release(1);
+    rig.gate.begun(1).await;
+    assert_eq!(rig.gate.begun_beside(), 0, "it was run again");
+    rig.gate.release(1);
     rig.close(second).await;
 }

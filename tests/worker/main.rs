@@ -1,7 +1,6 @@
 //! The worker through AMQP and its command line: the real binary on the shared servers, and a provider double.
 
 mod acks;
-mod capacity;
 mod celery_messages;
 mod cli;
 mod codes;
@@ -19,13 +18,13 @@ mod keys;
 mod library;
 mod lost_connection;
 mod odd_messages;
+mod pool;
 mod queues;
 mod redis_policy;
 mod retries;
 mod shared_queue;
 mod signals;
 mod tasks;
-mod threads;
 mod topology;
 mod unknown_outcome;
 mod versions;
