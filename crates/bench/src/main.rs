@@ -10,6 +10,11 @@ mod rig;
 mod roles;
 
 use clap::Parser as _;
+use mimalloc::MiMalloc;
+
+/// What api and worker are shipped with, for the worker that is linked here and for the ceilings.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> anyhow::Result<()> {
     cli::run(cli::Cli::parse())
