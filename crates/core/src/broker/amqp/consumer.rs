@@ -11,6 +11,7 @@
 
 mod flow;
 mod numbered;
+mod source;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -10,16 +10,15 @@ use std::time::Duration;
 
 use futures::stream::SelectAll;
 use futures::{FutureExt as _, StreamExt as _};
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::{FieldTable, ShortString};
-use lapin::{Channel, Connection};
+use lapin::Connection;
 
 use super::super::super::Subscription;
 use super::super::super::delivery::{Acker, Delivery};
 use super::super::acks::Acks;
-use super::super::connect::{LinkError, within};
+use super::super::connect::LinkError;
 use super::super::convert;
 use super::numbered::{Item, Numbered};
+use super::source::Source;
 
 /// How long giving back what nobody has taken may take.
 const GIVE_BACK: Duration = Duration::from_secs(2);
@@ -46,25 +45,6 @@ pub(super) struct Agreed {
     pub(super) ended: Vec<Arc<str>>,
     /// Those that this user may not read.
     pub(super) refused: Vec<(Arc<str>, LinkError)>,
-}
-
-/// A channel, for one queue.
-struct Source {
-    queue: Arc<str>,
-    channel: Channel,
-    acks: Arc<Acks>,
-    /// The consumer that runs: its tag and its prefetch.
-    consuming: Option<(ShortString, u16)>,
-    /// A consumer was ended whose stream has not been seen to end.
-    ending: bool,
-    /// Nothing more is taken from it; it is there for what it has handed out.
-    closed: bool,
-}
-
-impl Drop for Source {
-    fn drop(&mut self) {
-        self.acks.close();
-    }
 }
 
 impl<'a> Flow<'a> {
@@ -136,7 +116,7 @@ impl<'a> Flow<'a> {
             let source = &self.sources[number];
             let want = wanted.iter().find(|one| *one.queue == *source.queue);
             let prefetch = want.map(|one| one.prefetch);
-            if source.closed || source.consuming.as_ref().map(|(_, prefetch)| *prefetch) == prefetch {
+            if source.closed || source.prefetch() == prefetch {
                 continue;
             }
             self.end(number).await?;
@@ -149,17 +129,7 @@ impl<'a> Flow<'a> {
         }
         for Subscription { queue, prefetch, .. } in wanted {
             if !self.sources.iter().any(|source| !source.closed && *source.queue == **queue) {
-                let channel = within(self.limit, self.connection.create_channel()).await?;
-                let acks = Acks::new(channel.clone());
-                let queue = Arc::from(queue.as_str());
-                self.sources.push(Source {
-                    queue,
-                    channel,
-                    acks,
-                    consuming: None,
-                    ending: false,
-                    closed: false,
-                });
+                self.sources.push(Source::open(self.connection, self.limit, queue).await?);
                 let number = self.sources.len() - 1;
                 match self.consume(number, *prefetch).await {
                     // The broker has closed the channel, and no other one.
@@ -172,7 +142,9 @@ impl<'a> Flow<'a> {
                 }
             }
         }
-        self.close_idle().await;
+        for source in &self.sources {
+            source.close_if_idle(self.limit).await;
+        }
         self.tell(wanted);
         Ok(Agreed { ended, refused })
     }
@@ -199,7 +171,7 @@ impl<'a> Flow<'a> {
     /// the connection only, so that this one must end.
     pub(super) async fn give_back(&mut self, waiting: VecDeque<Delivery>) -> Result<usize, LinkError> {
         let idle = |sources: &[Source], queue: &str| {
-            !sources.iter().any(|source| *source.queue == *queue && source.consuming.is_some())
+            !sources.iter().any(|source| *source.queue == *queue && source.prefetch().is_some())
         };
         let held = std::mem::take(&mut self.held);
         let (back, kept): (VecDeque<_>, _) =
@@ -217,18 +189,7 @@ impl<'a> Flow<'a> {
     }
 
     async fn consume(&mut self, number: usize, prefetch: u16) -> Result<(), LinkError> {
-        let source = &mut self.sources[number];
-        // Per consumer: a global prefetch closes the whole connection on a quorum queue (540).
-        within(self.limit, source.channel.basic_qos(prefetch, BasicQosOptions { global: false })).await?;
-        let name = convert::short(&source.queue).map_err(|error| LinkError::Ended(error.to_string()))?;
-        let consume = source.channel.basic_consume(
-            name,
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let consumer = within(self.limit, consume).await?;
-        source.consuming = Some((consumer.tag(), prefetch));
+        let consumer = self.sources[number].consume(self.limit, prefetch).await?;
         self.streams.push(Numbered::new(number, consumer));
         Ok(())
     }
@@ -236,10 +197,7 @@ impl<'a> Flow<'a> {
     /// Ends a consumer, if one runs, and takes in all that it was given: what the next one on its channel is given comes
     /// after it.
     async fn end(&mut self, number: usize) -> Result<(), LinkError> {
-        let source = &mut self.sources[number];
-        let Some((tag, _)) = source.consuming.take() else { return Ok(()) };
-        source.ending = true;
-        within(self.limit, source.channel.basic_cancel(tag, BasicCancelOptions::default())).await?;
+        self.sources[number].cancel(self.limit).await?;
         let limit = self.limit;
         let taken = tokio::time::timeout(limit, self.take_in_until_the_end_of(number)).await;
         taken.unwrap_or(Err(LinkError::Timeout(limit)))
@@ -253,18 +211,5 @@ impl<'a> Flow<'a> {
             self.held.extend(delivery);
         }
         Ok(())
-    }
-
-    /// Closes the channels that are there for nothing any more.
-    async fn close_idle(&mut self) {
-        for source in
-            self.sources.iter().filter(|source| source.closed && source.channel.status().connected())
-        {
-            if source.acks.is_idle()
-                && let Err(error) = within(self.limit, source.channel.close(200, "done".into())).await
-            {
-                tracing::debug!(%error, "a channel that is not used any more was not closed in order");
-            }
-        }
     }
 }
