@@ -15,16 +15,16 @@
 mod homes;
 mod ladder;
 mod native;
+mod objects;
 mod spec;
 
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 pub use homes::Home;
 use ladder::one_word;
 pub use ladder::{RUNGS, delay_route, delay_seconds, due_route};
 pub use native::plain_key;
+pub use objects::{Binding, Destination, Exchange, ExchangeKind, Queue, QueueType};
 pub use spec::{Bound, QueueSpec};
 
 use super::message::{Table, Value};
@@ -35,17 +35,6 @@ pub const DEAD: &str = "sms.dead";
 pub const PROBE: &str = "postrider.probe";
 /// A delivery limit that is never reached. Without one a quorum queue of RabbitMQ 4 has a limit of 20.
 const PATIENT: Value = Value::I32(1_000_000);
-
-/// How a queue keeps its messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum QueueType {
-    /// Replicated and written through a log: the default.
-    #[default]
-    Quorum,
-    /// As Python declares queues. A broker that is killed may lose messages that wait in a classic delay queue.
-    Classic,
-}
 
 /// How much the dead-letter queue keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,76 +54,6 @@ pub struct Topology {
     pub queues: Vec<Queue>,
     /// Bindings.
     pub bindings: Vec<Binding>,
-}
-
-/// A durable exchange.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exchange {
-    /// Its name.
-    pub name: String,
-    /// How it routes.
-    pub kind: ExchangeKind,
-    /// Whether its type is ours to insist on.
-    pub owned: bool,
-}
-
-/// How an exchange routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ExchangeKind {
-    /// By the whole routing key.
-    #[default]
-    Direct,
-    /// By a pattern of words.
-    Topic,
-    /// To every queue that is bound.
-    Fanout,
-    /// By the message's headers.
-    Headers,
-}
-
-impl ExchangeKind {
-    /// Its name in AMQP.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Topic => "topic",
-            Self::Fanout => "fanout",
-            Self::Headers => "headers",
-        }
-    }
-}
-
-/// A durable queue.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Queue {
-    /// Its name.
-    pub name: String,
-    /// Its arguments.
-    pub arguments: Table,
-    /// Whether the arguments are ours to insist on. Another program's queue is taken as it is.
-    pub owned: bool,
-}
-
-/// A binding of an exchange's messages to a queue or to another exchange.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Binding {
-    /// Where the messages come from.
-    pub source: String,
-    /// Where they go.
-    pub destination: Destination,
-    /// Which of them: a routing key, or a topic pattern.
-    pub key: String,
-    /// Which of them, on a headers exchange.
-    pub arguments: Table,
-}
-
-/// The far end of a binding.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Destination {
-    Queue(String),
-    Exchange(String),
 }
 
 impl Topology {
