@@ -6,8 +6,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use postrider_core::broker::Broker;
-use postrider_core::broker::message::Value as Argument;
-use postrider_core::broker::topology::{QueueSpec, Topology};
 use postrider_core::celery::TaskHeaders;
 use postrider_core::clock::Clock;
 use postrider_core::results::{Meta, Results};
@@ -192,57 +190,6 @@ impl Levers {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.retain(|(known, name, _)| known != task || *name != option);
         shown.push((task.to_owned(), option, value.to_owned()));
-    }
-}
-
-impl TaskCard {
-    /// A task with the options that its type gives it.
-    fn of(name: &str, options: &TaskOptions) -> Self {
-        let truth = |value: bool| if value { "True" } else { "False" }.to_owned();
-        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs().to_string());
-        let max_retries = match options.retry.retries() {
-            u32::MAX => None,
-            retries => Some(retries.to_string()),
-        };
-        let options = [
-            ("max_retries", max_retries),
-            ("rate_limit", options.rate_limit.map(str::to_owned)),
-            ("time_limit", seconds(options.time_limit)),
-            ("soft_time_limit", seconds(options.soft_time_limit)),
-            ("acks_late", Some(truth(options.acks_late))),
-            ("ignore_result", Some(truth(options.ignore_result))),
-            ("serializer", Some("json".into())),
-        ];
-        let options = options.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        Self { name: name.to_owned(), options }
-    }
-
-    /// Another value of an option; `None`, as Python writes it, for none.
-    fn set(&mut self, option: &'static str, value: &str) {
-        self.options.retain(|(name, _)| *name != option);
-        if value != "None" {
-            self.options.push((option, value.to_owned()));
-        }
-    }
-}
-
-impl QueueCard {
-    fn of(spec: &QueueSpec) -> Self {
-        let bound = spec.bindings.first();
-        let declared =
-            Topology::default().queue(spec).queues.into_iter().find(|queue| queue.name == spec.name);
-        let arguments = declared.map(|queue| queue.arguments).unwrap_or_default();
-        let value = |value: &Argument| match value {
-            Argument::Bool(value) => (*value).into(),
-            value => value.as_str().map_or_else(|| value.as_i64().into(), Value::from),
-        };
-        Self {
-            name: spec.name.clone(),
-            exchange: bound.map_or(&spec.name, |bound| &bound.exchange).clone(),
-            exchange_type: bound.map_or("direct", |bound| bound.kind.name()).into(),
-            routing_key: bound.map_or(&spec.name, |bound| &bound.key).clone(),
-            arguments: arguments.iter().map(|(name, argument)| (name.clone(), value(argument))).collect(),
-        }
     }
 }
 
