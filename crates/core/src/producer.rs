@@ -236,5 +236,4 @@ impl Enqueueable for Workflow {
 }
 
 #[cfg(test)]
-#[path = "producer_tests.rs"]
 mod tests;
