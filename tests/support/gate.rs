@@ -14,12 +14,14 @@ pub struct Gate {
     go: Semaphore,
 }
 
-impl Gate {
-    /// A gate that nobody has come to.
-    pub fn shut() -> Self {
+impl Default for Gate {
+    /// A gate that is shut, and that nobody has come to.
+    fn default() -> Self {
         Self { begun: Semaphore::new(0), go: Semaphore::new(0) }
     }
+}
 
+impl Gate {
     /// For a task: says that it has begun.
     pub fn begin(&self) {
         self.begun.add_permits(1);

@@ -109,7 +109,7 @@ impl Rig {
         let setup = Setup::new(test).foreign();
         let url = reqwest::Url::parse(&shared_amqp_url()).expect("an address");
         let server = format!("{}:{}", url.host_str().expect("a host"), url.port().unwrap_or(5672));
-        Self { setup, network: Network::before(server).await, gate: Arc::new(Gate::shut()), results }
+        Self { setup, network: Network::before(server).await, gate: Arc::<Gate>::default(), results }
     }
 
     fn broker(&self, url: &str, shutdown: &Shutdown) -> Broker {

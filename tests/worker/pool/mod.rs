@@ -95,7 +95,7 @@ impl Rig {
         memory.declare(DEAD, None);
         let broker = Broker::Memory(memory.clone());
         let results = Results::Memory(MemoryResults::new(ResultOptions::default(), Clock::System));
-        let gate = Arc::new(Gate::shut());
+        let gate = Arc::<Gate>::default();
         let clock = ManualClock::new(Clock::System.now());
         let options = Options {
             clock: Clock::Manual(clock.clone()),

@@ -110,18 +110,18 @@ async fn a_state_on_the_way_tells_of_the_call_as_the_last_one_does() {
     let rig = Rig::keeping(ResultOptions { extended: true, track_started: true, ..ResultOptions::default() });
 
     let call = rig.call(Progress { percent: 40 }).await;
-    rig.services.begun.notified().await;
+    rig.services.gate.begun(1).await;
     let on_the_way = call.meta().await.unwrap().unwrap();
-    rig.services.go.notify_one();
+    rig.services.gate.release(1);
     let end = call.wait(SOON).await.unwrap();
 
     assert_eq!((on_the_way.state.as_str(), on_the_way.result), ("PROGRESS", json!(40)));
     assert_eq!(on_the_way.extended.as_ref().unwrap().name, "progress");
     assert_eq!(on_the_way.extended, end.extended);
     let gate = rig.call(Gate {}).await;
-    rig.services.begun.notified().await;
+    rig.services.gate.begun(1).await;
     assert_eq!(gate.meta().await.unwrap().unwrap().extended.unwrap().name, "gate");
-    rig.services.go.notify_one();
+    rig.services.gate.release(1);
     gate.wait(SOON).await.unwrap();
     assert!(rig.stop().await);
 }
@@ -131,9 +131,9 @@ async fn a_blocking_task_tells_how_far_it_has_come() {
     let rig = Rig::start();
 
     let call = rig.call(Stages { percent: 60 }).await;
-    rig.services.begun.notified().await;
+    rig.services.gate.begun(1).await;
     let on_the_way = call.meta().await.unwrap().unwrap();
-    rig.services.go.notify_one();
+    rig.services.gate.release(1);
 
     assert_eq!((on_the_way.state.as_str(), on_the_way.result), ("PROGRESS", json!(60)));
     assert_eq!(call.wait(SOON).await.unwrap().state, State::Success);
@@ -157,7 +157,7 @@ async fn a_retry_without_a_reason_names_no_exception_and_the_next_try_as_its_chi
     assert_eq!((retry.state, retry.result), (State::Retry, json!(null)));
     assert_eq!(retry.children, Some(vec![ResultTree::task(call.id())]));
     assert!(retry.traceback.unwrap().ends_with("celery.exceptions.Retry: Retry in 0s\n"));
-    rig.services.go.notify_one();
+    rig.services.gate.release(1);
     assert_eq!(call.wait(SOON).await.unwrap().state, State::Success);
     assert!(rig.stop().await);
 }
@@ -193,11 +193,11 @@ async fn an_early_ack_is_before_the_run_and_its_start_is_known() {
     let rig = Rig::start();
 
     let gate = rig.call(Gate {}).await;
-    rig.services.begun.notified().await;
+    rig.services.gate.begun(1).await;
 
     assert!(rig.memory.is_drained(&[]), "it is acknowledged");
     assert_eq!(gate.state().await.unwrap(), State::Started);
-    rig.services.go.notify_one();
+    rig.services.gate.release(1);
     gate.get::<()>(SOON).await.unwrap();
     assert!(rig.stop().await);
 }

@@ -13,9 +13,9 @@ use postrider_core::{
         TaskResult,
     },
 };
+use postrider_tests::gate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::{runtime::Handle, sync::Notify};
 
 use super::rig::QUEUE;
 
@@ -24,10 +24,8 @@ use super::rig::QUEUE;
 pub(crate) struct Services {
     /// How many runs there were of [`Count`] and of those that count themselves.
     pub(crate) runs: AtomicU32,
-    /// Told when a task has begun that waits for [`Services::go`].
-    pub(crate) begun: Notify,
-    /// What [`Gate`] waits for.
-    pub(crate) go: Notify,
+    /// What [`Gate`] waits at, and those that say how far they have come.
+    pub(crate) gate: gate::Gate,
 }
 
 /// All of them.
@@ -186,8 +184,7 @@ impl Run<Services> for AskAgain {
 impl Run<Services> for Progress {
     async fn run(self, services: &Services, context: &Context) -> TaskResult {
         context.update_state("PROGRESS", self.percent).await?;
-        services.begun.notify_one();
-        services.go.notified().await;
+        services.gate.pass().await;
         Ok(())
     }
 }
@@ -195,7 +192,7 @@ impl Run<Services> for Progress {
 impl Run<Services> for Later {
     async fn run(self, services: &Services, context: &Context) -> TaskResult {
         if context.retries > 0 {
-            services.go.notified().await;
+            services.gate.pass().await;
             return Ok(());
         }
         Err(Retry::after(Duration::ZERO).into())
@@ -254,8 +251,7 @@ impl Compute<Services> for Hold {
 
 impl Run<Services> for Gate {
     async fn run(self, services: &Services, _context: &Context) -> TaskResult {
-        services.begun.notify_one();
-        services.go.notified().await;
+        services.gate.pass().await;
         Ok(())
     }
 }
@@ -264,7 +260,7 @@ impl ComputeBlocking<Services> for Block {
     type Output = &'static str;
 
     fn compute_blocking(self, services: &Services, context: &Context) -> TaskResult<&'static str> {
-        services.begun.notify_one();
+        services.gate.begin();
         while !context.soft_limit_has_passed() || self.stubborn && services.runs.load(Ordering::SeqCst) == 0 {
             std::thread::yield_now();
         }
@@ -277,8 +273,7 @@ impl ComputeBlocking<Services> for Stages {
 
     fn compute_blocking(self, services: &Services, context: &Context) -> TaskResult<()> {
         context.update_state_blocking("PROGRESS", self.percent)?;
-        services.begun.notify_one();
-        Handle::current().block_on(services.go.notified());
+        services.gate.pass_blocking();
         Ok(())
     }
 }
