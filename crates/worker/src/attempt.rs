@@ -119,7 +119,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
     }
 
     fn policy(&self, options: &TaskOptions) -> RetryPolicy {
-        if self.jitter { options.retry.jitter(true) } else { options.retry }
+        if self.jitter && options.retry.backs_off() { options.retry.jitter(true) } else { options.retry }
     }
 
     /// Runs the job so that a panic is an error and the hard stop an end.

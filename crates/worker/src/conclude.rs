@@ -157,7 +157,12 @@ impl<S: Send + Sync + 'static> Executor<S> {
             self.store(&attempt, Meta::retry(headers.id.as_str(), Some(&exception))).await;
         }
         let eta = later(self.clock.now(), delay);
-        let mut next = TaskHeaders::retried(&attempt.held.message, &headers.id, retries, eta);
+        let mut next = TaskHeaders::retried(
+            &attempt.held.message,
+            &headers.id,
+            retries,
+            (!delay.is_zero()).then_some(eta),
+        );
         if let Some(arguments) = arguments {
             arguments.replace_in(&mut next, &attempt.embed, task.sensitive());
         }

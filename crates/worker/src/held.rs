@@ -14,6 +14,7 @@ use std::thread;
 use futures::FutureExt as _;
 use postrider_core::broker::Delivery;
 use postrider_core::broker::message::Message;
+use postrider_core::broker::topology::{is_of_the_ladder, plain_key};
 
 use crate::runs::Claim;
 
@@ -51,9 +52,19 @@ impl Held {
         WRECKED.take()
     }
 
+    /// The routing key that its caller chose. What came down the delay ladder was put into its queue by name.
+    pub(crate) fn routing_key(&self) -> &str {
+        match &self.published_to {
+            (exchange, _) if is_of_the_ladder(exchange) => &self.queue,
+            (_, key) if key.is_empty() => &self.queue,
+            (_, key) => plain_key(key),
+        }
+    }
+
     /// Acknowledges before the run. `false` when the connection is gone: the message will be handed out again, and must
     /// not be run here.
     pub(crate) async fn ack_early(&mut self) -> bool {
+        self.renew();
         match self.delivery.take() {
             Some(delivery) => delivery.ack().await,
             None => true,

@@ -88,7 +88,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
             kwargs,
             worker: self.node.name.clone(),
             retries: attempt.headers.retries,
-            queue: attempt.held.queue.to_string(),
+            queue: attempt.held.routing_key().to_owned(),
             stamps: Map::new(),
         }
     }

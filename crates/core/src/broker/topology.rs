@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use homes::Home;
 use ladder::one_word;
-pub use ladder::{RUNGS, delay_route, delay_seconds, due_route};
+pub use ladder::{RUNGS, delay_route, delay_seconds, due_route, is_of_the_ladder};
 pub use native::plain_key;
 pub use objects::{Binding, Destination, Exchange, ExchangeKind, Queue, QueueType};
 pub use spec::{Bound, QueueSpec};

@@ -84,8 +84,11 @@ impl TaskHeaders {
 
     /// The same message for its next try, as Celery publishes a retry: `retries` and `eta` set, `parent_id` its own id,
     /// every other header, the properties and the body as they were.
-    pub fn retried(message: &Message, id: &str, retries: u32, eta: Timestamp) -> Message {
-        let mut next = Self::postponed(message, eta);
+    pub fn retried(message: &Message, id: &str, retries: u32, eta: Option<Timestamp>) -> Message {
+        let mut next = match eta {
+            Some(eta) => Self::postponed(message, eta),
+            None => Self::at_once(message),
+        };
         next.headers.insert("retries".into(), Value::I32(i32::try_from(retries).unwrap_or(i32::MAX)));
         next.headers.insert("parent_id".into(), id.into());
         next
@@ -93,12 +96,18 @@ impl TaskHeaders {
 
     /// The same message for a later time, its count of retries unchanged.
     pub fn postponed(message: &Message, eta: Timestamp) -> Message {
+        let mut next = Self::at_once(message);
+        next.headers.insert("eta".into(), Value::Str(format_instant(eta)));
+        next
+    }
+
+    fn at_once(message: &Message) -> Message {
         let mut next = message.clone();
         next.strip_death_history();
         next.properties.delivery_mode = Some(PERSISTENT);
         // A property `expiration` is a per-message TTL; in a delay queue it would take the message out early.
         next.properties.expiration = None;
-        next.headers.insert("eta".into(), Value::Str(format_instant(eta)));
+        next.headers.insert("eta".into(), Value::Void);
         next
     }
 }
@@ -189,7 +198,7 @@ mod tests {
         first.properties.expiration = Some("5000".into());
         first.properties.reply_to = Some("r".into());
 
-        let next = TaskHeaders::retried(&first, "1", 1, "2030-01-01T00:00:00Z".parse().unwrap());
+        let next = TaskHeaders::retried(&first, "1", 1, "2030-01-01T00:00:00Z".parse().ok());
 
         let names: Vec<&str> = next.headers.keys().map(String::as_str).collect();
         assert_eq!(names, ["eta", "id", "parent_id", "retries", "task", "tenant"]);
@@ -197,5 +206,7 @@ mod tests {
         assert_eq!(next.header("parent_id"), Some("1"));
         assert_eq!(next.properties.expiration, None);
         assert_eq!(next.properties.reply_to.as_deref(), Some("r"));
+        let at_once = TaskHeaders::retried(&next, "1", 2, None);
+        assert_eq!(at_once.headers["eta"], Value::Void, "as with countdown=0");
     }
 }

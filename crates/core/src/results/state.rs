@@ -61,9 +61,10 @@ impl State {
         matches!(self, Self::Failure | Self::Revoked)
     }
 
-    /// Whether it is only told on the way, so that a task need not be held up by a store that does not answer.
+    /// Whether the worker tells it on the way, so that a task need not be held up by a store that does not answer. A state
+    /// of the task's own is waited for: without it the task has failed.
     pub fn is_passing(&self) -> bool {
-        !self.is_ready() && *self != Self::Retry
+        !self.is_ready() && !matches!(self, Self::Retry | Self::Custom(_))
     }
 
     /// Whether a revoke that nobody waits for may be written over it: no worker has begun the task.

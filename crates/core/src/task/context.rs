@@ -151,7 +151,12 @@ impl Context {
 
     /// Stores a state of the task's own, `PROGRESS` for one, that whoever waits for its result can see meanwhile.
     /// Celery's `self.update_state(state=…, meta=…)`.
+    ///
+    /// A store that does not answer is tried again for [`ResultOptions::patience`](crate::results::ResultOptions::patience).
     pub async fn update_state(&self, state: &str, meta: impl Serialize) -> Result<(), TaskError> {
+        if self.is_over() {
+            return Err(TaskError::fail("over", "the run is over: nobody waits for what it tells"));
+        }
         let result = serde_json::to_value(meta)?;
         let meta = self.told(Meta::custom(self.id.as_str(), state, result));
         Ok(self.node.results.store(&meta, &self.message.properties).await?)

@@ -101,6 +101,11 @@ impl RetryPolicy {
         self
     }
 
+    /// Whether the waits get longer. Celery's `retry_jitter` is for such alone.
+    pub const fn backs_off(&self) -> bool {
+        self.doubles
+    }
+
     /// How many times it is tried again; `u32::MAX` is for ever.
     pub const fn retries(&self) -> u32 {
         self.max_retries

@@ -7,6 +7,8 @@ use super::{Destination, ExchangeKind, Queue, QueueType, Topology, table};
 
 /// Rungs of the delay ladder; the longest delay is `2^18 - 1` seconds, a little over 72 hours.
 pub const RUNGS: u32 = 18;
+/// What the names of its exchanges and queues begin with.
+const LADDER: &str = "postrider.delay.";
 const DUE: &str = "postrider.delay.due";
 
 impl Topology {
@@ -51,6 +53,11 @@ impl Topology {
     }
 }
 
+/// Whether what was last published to this exchange came down the ladder: the broker shows a rung for its exchange.
+pub fn is_of_the_ladder(exchange: &str) -> bool {
+    exchange.starts_with(LADDER)
+}
+
 /// The exchange at the foot of the ladder, and the key by which a queue is bound to it.
 pub fn due_route(queue: &str) -> (&'static str, String) {
     (DUE, due_key(queue))
@@ -77,7 +84,7 @@ pub fn delay_route(queue: &str, delay: Duration) -> Option<(String, String)> {
 }
 
 fn rung_name(rung: u32) -> String {
-    format!("postrider.delay.{rung}")
+    format!("{LADDER}{rung}")
 }
 
 /// A queue's name as one word of a topic, so that `#.low` does not match what is meant for `sms.low`, nor `#.*` all.
