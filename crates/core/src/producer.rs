@@ -63,6 +63,9 @@ pub enum EnqueueError {
     /// An answer would be lost, and nothing was enqueued.
     #[error("its result could not be heard: {0}")]
     Unheard(#[source] ResultError),
+    /// The worker has ended the run that it was to be called in.
+    #[error("the run is over: nothing is enqueued in it any more")]
+    Over,
     /// The broker did not take it, or did not say.
     #[error(transparent)]
     Publish(#[from] PublishError),

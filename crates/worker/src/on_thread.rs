@@ -61,7 +61,10 @@ impl<S: Send + Sync + 'static> Executor<S> {
         match Arc::try_unwrap(context) {
             Ok(context) => ended(ran, context),
             // The thread was given up and still has it.
-            Err(shared) => (ran, shared.message().clone(), shared.children()),
+            Err(shared) => {
+                shared.end();
+                (ran, shared.message().clone(), shared.children())
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use postrider_core::{results::State, task::Signature};
 use postrider_worker::Options;
 use serde_json::json;
 
-use super::sample::{Add, Block, Hold};
+use super::sample::{Add, Block, Hold, Stages};
 use super::{Rig, SOON};
 
 const SHORT: Duration = Duration::from_millis(100);
@@ -48,6 +48,21 @@ async fn a_blocking_task_hears_of_its_soft_limit() {
     let end = rig.end(Signature::new(Block { stubborn: false }).soft_time_limit(SHORT)).await;
 
     assert_eq!((end.state, end.result), (State::Success, json!("returned")));
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_thread_that_was_given_up_changes_nothing_of_what_its_task_has_come_to() {
+    let rig = Rig::start();
+
+    let call = rig.call(Signature::new(Stages { percent: 60 }).time_limit(SHORT)).await;
+    rig.services.gate.begun(1).await;
+    assert_eq!(call.wait(SOON).await.unwrap().state, State::Failure);
+    rig.services.gate.release(1);
+    rig.services.gate.begun(1).await;
+
+    assert_eq!(call.state().await.unwrap(), State::Failure);
+    assert!(rig.take_dead_letter().is_some());
     assert!(rig.stop().await);
 }
 

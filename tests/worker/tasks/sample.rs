@@ -89,7 +89,7 @@ task!(
     Progress("progress") { percent: u32 }
 );
 task!(
-    /// The same on a thread of its own.
+    /// The same on a thread of its own, and says so once more when it goes on.
     Stages("stages") { percent: u32 }
 );
 task!(
@@ -274,6 +274,8 @@ impl ComputeBlocking<Services> for Stages {
     fn compute_blocking(self, services: &Services, context: &Context) -> TaskResult<()> {
         context.update_state_blocking("PROGRESS", self.percent)?;
         services.gate.pass_blocking();
-        Ok(())
+        let told = context.update_state_blocking("PROGRESS", 100);
+        services.gate.begin();
+        told
     }
 }

@@ -1,6 +1,7 @@
 //! What a running task knows of its call, and what it can do besides returning: enqueue, look at its limits.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -42,6 +43,8 @@ pub struct Context {
     soft_limit: SoftLimit,
     children: Mutex<Vec<ResultTree>>,
     extended: Option<Box<Extended>>,
+    /// Whether the worker has given the run up, while its thread goes on.
+    over: AtomicBool,
 }
 
 /// The worker that runs tasks, as they see it.
@@ -74,6 +77,7 @@ impl Context {
             soft_limit: SoftLimit::default(),
             children: Mutex::default(),
             extended: None,
+            over: AtomicBool::new(false),
         }
     }
 
@@ -111,6 +115,9 @@ impl Context {
     /// The same, and returns all that was called with it, to be the task's own result: a Python client that knows to
     /// expect it makes an `AsyncResult` of it with `result_from_tuple`.
     pub async fn enqueue_whole(&self, call: impl Enqueueable) -> Result<ResultTree, EnqueueError> {
+        if self.is_over() {
+            return Err(EnqueueError::Over);
+        }
         let request = self.request();
         let parent = Parent { id: &self.id, root: request.root_id() };
         let Enqueued { whole, children } = self.node.producer.enqueue_for(parent, call).await?;
@@ -137,6 +144,9 @@ impl Context {
     /// Adds a member to the chord that this task is a member of: its body waits for the new one too, and gets its result.
     /// Celery's `self.add_to_chord(sig)`. `None` where this task is in no chord.
     pub async fn add_to_chord(&self, member: impl Step) -> Result<Option<String>, EnqueueError> {
+        if self.is_over() {
+            return Err(EnqueueError::Over);
+        }
         let request = self.request();
         let chord = Body::read(&self.message).ok().and_then(|body| body.embed.chord);
         let (Some(group), Some(chord)) = (request.group(), chord) else { return Ok(None) };
@@ -203,6 +213,17 @@ impl Context {
     /// For the worker: the soft limit passes now. Whether the task goes on.
     pub fn pass_soft_limit(&self) -> bool {
         self.soft_limit.pass()
+    }
+
+    /// Whether the worker has ended this run, by a hard time limit or because somebody wanted it terminated, while its
+    /// thread goes on: a thread cannot be stopped. It enqueues nothing more, and tells of no state.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// For the worker: the run is over, although its thread goes on.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::SeqCst);
     }
 
     /// For the worker: what results tell of the call, where they tell more.
