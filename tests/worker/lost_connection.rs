@@ -15,7 +15,7 @@ use postrider_core::{
     producer::Producer,
     results::{MemoryResults, ResultOptions, Results},
     shutdown::Shutdown,
-    task::{Context, Registry, Run, Signature, Task, TaskResult},
+    task::{ComputeBlocking, Context, Registry, Retry, Run, Signature, Task, TaskResult},
 };
 use postrider_tests::{
     gate::Gate,
@@ -33,17 +33,37 @@ use tokio::{
 
 use super::SOON;
 
-/// Waits until it may end.
-#[derive(Debug, Serialize, Deserialize)]
-struct Hold {}
+/// Waits until it may end; then it is tried once more, if that is wanted.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Hold {
+    again: bool,
+}
 
 impl Task for Hold {
     const NAME: &'static str = "hold";
 }
 
 impl Run<Gate> for Hold {
-    async fn run(self, gate: &Gate, _context: &Context) -> TaskResult {
+    async fn run(self, gate: &Gate, context: &Context) -> TaskResult {
         gate.pass().await;
+        if self.again && context.retries == 0 { Err(Retry::after(Duration::ZERO).into()) } else { Ok(()) }
+    }
+}
+
+/// Waits on a thread until it may end, acknowledged before its run.
+#[derive(Debug, Serialize, Deserialize)]
+struct Block {}
+
+impl Task for Block {
+    const NAME: &'static str = "block";
+    const ACKS_LATE: bool = false;
+}
+
+impl ComputeBlocking<Gate> for Block {
+    type Output = ();
+
+    fn compute_blocking(self, gate: &Gate, _context: &Context) -> TaskResult {
+        gate.pass_blocking();
         Ok(())
     }
 }
@@ -133,11 +153,13 @@ impl Rig {
         let options = Options {
             queues: vec![WorkQueue { name: self.setup.queue.clone(), owned: false, returns: false }],
             concurrency: 4,
+            threads: 1,
             control: ControlOptions { enabled: false, ..ControlOptions::default() },
             ..Options::default()
         };
         let broker = self.broker(url.as_str(), &shutdown);
-        let worker = Worker::new(Registry::new().register::<Hold>(), Arc::clone(&self.gate), broker, options)
+        let tasks = Registry::new().register::<Hold>().register_blocking::<Block>();
+        let worker = Worker::new(tasks, Arc::clone(&self.gate), broker, options)
             .expect("the options are valid")
             .results(self.results.clone(), ResultOptions::default());
         let running = shutdown.clone();
@@ -147,10 +169,14 @@ impl Rig {
     }
 
     async fn enqueue(&self) {
+        self.enqueue_one(Hold::default).await;
+    }
+
+    async fn enqueue_one<T: Task>(&self, task: impl Fn() -> T) {
         let shutdown = Shutdown::new();
         let producer = Producer::new(self.broker(&shared_amqp_url(), &shutdown), Clock::System, "test");
-        let hold = || Signature::new(Hold {}).queue(&self.setup.queue);
-        assert!(eventually(SOON, async || producer.enqueue(hold()).await.is_ok()).await);
+        let call = || Signature::new(task()).queue(&self.setup.queue);
+        assert!(eventually(SOON, async || producer.enqueue(call()).await.is_ok()).await);
         shutdown.stop_now();
     }
 
@@ -160,6 +186,16 @@ impl Rig {
 
     async fn waits_in_the_queue(&self) {
         assert!(eventually(SOON, async || self.ready().await == Some(1)).await);
+    }
+
+    /// The connection is lost and made again, and what is in the queue has come again before one more task has begun.
+    async fn comes_again(&self) {
+        self.network.cut();
+        self.waits_in_the_queue().await;
+        self.network.mend();
+        // It lies behind the others, which are handed out again before it.
+        self.enqueue().await;
+        self.gate.begun(1).await;
     }
 
     async fn close(self, mut working: Working) {
@@ -183,17 +219,45 @@ async fn a_task_that_runs_when_its_connection_is_lost_is_not_run_a_second_time_m
         rig.enqueue().await;
         rig.gate.begun(1).await;
 
-        rig.network.cut();
-        rig.waits_in_the_queue().await;
-        rig.network.mend();
-        // It lies behind the first one, which is handed out again before it.
-        rig.enqueue().await;
-        rig.gate.begun(1).await;
+        rig.comes_again().await;
 
         assert_eq!(rig.gate.begun_beside(), 0, "it runs twice");
         rig.gate.release(2);
         rig.close(worker).await;
     }
+}
+
+#[tokio::test]
+async fn a_task_that_wants_to_be_tried_again_when_its_connection_was_lost_is() {
+    let rig = Rig::start("lost-retry", Results::None).await;
+    let worker = rig.worker();
+    rig.enqueue_one(|| Hold { again: true }).await;
+    rig.gate.begun(1).await;
+    rig.comes_again().await;
+
+    rig.gate.release(2);
+
+    rig.gate.begun(1).await;
+    rig.gate.release(1);
+    rig.close(worker).await;
+}
+
+#[tokio::test]
+async fn a_task_that_waits_for_a_thread_when_its_connection_is_lost_is_run_once() {
+    let rig = Rig::start("lost-waiting", Results::None).await;
+    let worker = rig.worker();
+    rig.enqueue_one(|| Block {}).await;
+    rig.gate.begun(1).await;
+    rig.enqueue_one(|| Block {}).await;
+    assert!(eventually(SOON, async || rig.ready().await == Some(0)).await);
+    rig.comes_again().await;
+    assert_eq!(rig.gate.begun_beside(), 0, "there is one thread");
+
+    rig.gate.release(2);
+
+    rig.gate.begun(1).await;
+    rig.gate.release(1);
+    rig.close(worker).await;
 }
 
 #[tokio::test]

@@ -17,12 +17,13 @@ use rand::RngExt as _;
 
 use crate::dead::REPLAYS_HEADER;
 use crate::disposition::{AfterRun, Ended, after_run};
-use crate::execute::{Executor, number};
+use crate::execute::Executor;
 use crate::guard::{Guard, Ran};
 use crate::held::Held;
 use crate::limits::TimeLimits;
 use crate::observer::{Arrived, Entry};
 use crate::patience::Tried;
+use crate::postpone::number;
 
 /// A message whose task is registered here, with what is known of it.
 pub(crate) struct Attempt<'a, S> {
@@ -90,7 +91,9 @@ impl<S: Send + Sync + 'static> Executor<S> {
             }
             Ran::Terminated(signal) => self.terminated(attempt, signal).boxed().await,
             Ran::Revoked => self.revoked_at_start(attempt).boxed().await,
-            Ran::Lost => {}
+            Ran::Lost => {
+                attempt.held.requeue().boxed().await;
+            }
         }
     }
 

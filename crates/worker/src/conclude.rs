@@ -15,10 +15,11 @@ use serde_json::Value;
 use crate::attempt::Attempt;
 use crate::dead::Burial;
 use crate::disposition::{AfterRun, Ended};
-use crate::execute::{Executor, later, postponed};
+use crate::execute::Executor;
 use crate::held::Held;
 use crate::observer::Revocation;
 use crate::patience::Tried;
+use crate::postpone::{later, postponed};
 
 impl<S: Send + Sync + 'static> Executor<S> {
     /// Acts on what was decided after a run.

@@ -22,6 +22,7 @@ use crate::disposition::{Arrival, OnArrival, on_arrival};
 use crate::held::{ANNOUNCED_HEADER, Held};
 use crate::limits::Limits;
 use crate::observer::Observer;
+use crate::postpone::{later, number, postponed, waiting};
 use crate::rate_limit::{Admission, RateLimits};
 use crate::runs::{Begun, Runs};
 use crate::settle::Settler;
@@ -154,7 +155,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         delay: Duration,
         slot: Option<Timestamp>,
     ) {
-        let mut next = postponed(&held.message, now, delay);
+        let mut next = waiting(&held.message, now, delay);
         Admission::write(slot, &mut next);
         if self.observer.postponed(&arrived(&held, headers, task), later(now, delay)) {
             next.headers.insert(ANNOUNCED_HEADER.into(), Value::Bool(true));
@@ -232,19 +233,4 @@ fn death_in<'a>(message: &'a Message, queue: &str) -> Option<&'a str> {
         let of_queue = death.get("queue").and_then(Value::as_str) == Some(queue);
         of_queue.then(|| death.get("reason").and_then(Value::as_str)).flatten()
     })
-}
-
-/// A header's whole number; zero where there is none.
-pub(crate) fn number(message: &Message, header: &str) -> i64 {
-    message.headers.get(header).and_then(Value::as_i64).unwrap_or(0)
-}
-
-/// The same message for a time that far ahead, its count of retries unchanged.
-pub(crate) fn postponed(message: &Message, now: Timestamp, delay: Duration) -> Message {
-    TaskHeaders::postponed(message, later(now, delay))
-}
-
-/// That much after an instant.
-pub(crate) fn later(now: Timestamp, delay: Duration) -> Timestamp {
-    now.checked_add(delay).unwrap_or(Timestamp::MAX)
 }

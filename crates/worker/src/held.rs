@@ -76,6 +76,20 @@ impl Held {
         self.delivery.as_ref().is_some_and(Delivery::is_lost)
     }
 
+    /// Where the connection was lost and the message has come again since, it is settled by its new delivery.
+    pub(crate) fn renew(&mut self) {
+        if self.is_lost()
+            && let Some(live) = self.claim.as_ref().and_then(Claim::live)
+        {
+            self.delivery = Some(live);
+        }
+    }
+
+    /// Whether it was acknowledged before its run: nothing can go back to the queue.
+    pub(crate) fn is_acked(&self) -> bool {
+        self.delivery.is_none()
+    }
+
     /// Takes it out of the queue, if it still is in it. When it comes again, because its ack was lost, it is not run.
     pub(crate) fn ack(mut self) -> impl Future<Output = ()> + Send + use<> {
         let again = self.claim.take().map(Claim::settled).unwrap_or_default();

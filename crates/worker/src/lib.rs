@@ -31,6 +31,7 @@ mod options;
 mod outcome;
 mod patience;
 mod pool;
+mod postpone;
 mod rate_limit;
 mod report;
 mod revoked;

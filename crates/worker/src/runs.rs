@@ -8,6 +8,8 @@
 //! Only what the broker says it handed out before is looked up: copies that a producer published are each run. A retry, a
 //! task that waited and a dead letter that is replayed are other messages than what they came from: a count or the time
 //! differs.
+//!
+//! No delivery is ever dropped unsettled: the broker would keep it for this worker, in its prefetch, until its timeout.
 
 use std::array;
 use std::collections::{HashMap, VecDeque, hash_map::Entry};
@@ -19,8 +21,8 @@ use postrider_core::broker::Delivery;
 use postrider_core::celery::TaskHeaders;
 
 use crate::dead::REPLAYS_HEADER;
-use crate::execute::number;
 use crate::held::Held;
+use crate::postpone::{WAITS_HEADER, number};
 
 /// Locks that the messages are spread over.
 const SHARDS: usize = 16;
@@ -75,8 +77,9 @@ impl Runs {
     /// Begins to work on a message, unless that was done before. A copy of one that is worked on has no claim.
     pub(crate) fn begin(&self, headers: &TaskHeaders, mut held: Held) -> Begun {
         let TaskHeaders { task, id, retries, eta, .. } = headers;
-        let replays = number(&held.message, REPLAYS_HEADER);
-        let message = self.0.hasher.hash_one((task, id, retries, eta, replays));
+        // An `eta` stays as it is, however often its message has to wait for it.
+        let (replays, waits) = (number(&held.message, REPLAYS_HEADER), number(&held.message, WAITS_HEADER));
+        let message = self.0.hasher.hash_one((task, id, retries, eta, replays, waits));
         self.shard(message, |shard| {
             if held.redelivered && shard.has_ended(message) {
                 return Begun::Ended(held);
@@ -125,6 +128,15 @@ impl Claim {
     /// The message is to be run when it comes again. Gives the deliveries that are settled with it.
     pub(crate) fn forgotten(mut self) -> Vec<Delivery> {
         self.end(false)
+    }
+
+    /// A delivery that came since on a connection that is there, in place of one that is lost.
+    pub(crate) fn live(&self) -> Option<Delivery> {
+        let message = self.message?;
+        self.runs.shard(message, |shard| {
+            let again = shard.running.get_mut(&message)?;
+            again.iter().rposition(|delivery| !delivery.is_lost()).map(|at| again.swap_remove(at))
+        })
     }
 
     fn end(&mut self, remembered: bool) -> Vec<Delivery> {

@@ -115,7 +115,8 @@ impl Settler {
     }
 
     /// Publishes the successor, then acks. Whether it came to that.
-    async fn replace(&self, held: Held, successor: &Successor) -> bool {
+    async fn replace(&self, mut held: Held, successor: &Successor) -> bool {
+        held.renew();
         match self.publish(&held, successor).await {
             Tried::Done(()) => {
                 held.ack().await;
@@ -124,6 +125,7 @@ impl Settler {
             // It comes again by itself; a successor beside it would be the same task twice.
             Tried::Never(_) | Tried::GaveUp if held.is_lost() => {
                 tracing::debug!(queue.name = %held.queue, "the connection of a delivery is lost, and with it its successor");
+                held.requeue().await;
                 false
             }
             // It can never go on as it is; a dead letter holds all of it in its body.
