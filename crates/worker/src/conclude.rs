@@ -99,11 +99,34 @@ impl<S: Send + Sync + 'static> Executor<S> {
 
     /// A client had revoked it before it came.
     pub(crate) async fn revoked(&self, held: Held, headers: &TaskHeaders, task: &Registered<S>) {
+        self.revoked_at_start(self.without_a_run(held, headers, task)).await;
+    }
+
+    /// The broker has given it up. Whoever waits for it, or for what was to follow it, hears that it has failed.
+    pub(crate) async fn given_up(
+        &self,
+        held: Held,
+        headers: &TaskHeaders,
+        task: &Registered<S>,
+        reason: Reason,
+    ) {
+        let attempt = self.without_a_run(held, headers, task);
+        attempt.count("dead");
+        let Some(attempt) = self.follow_failure(attempt, &reason).await else { return };
+        self.bury(attempt, &reason).await;
+    }
+
+    fn without_a_run<'a>(
+        &self,
+        held: Held,
+        headers: &'a TaskHeaders,
+        task: &'a Registered<S>,
+    ) -> Box<Attempt<'a, S>> {
         let mut attempt = Attempt::new(task, headers, held, None, self.clock.now());
         if let Ok(body) = Body::read(&attempt.held.message) {
             attempt.embed = body.embed;
         }
-        self.revoked_at_start(attempt).await;
+        attempt
     }
 
     /// A client has revoked it before it could start.

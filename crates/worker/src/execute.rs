@@ -201,9 +201,12 @@ impl<S: Send + Sync + 'static> Executor<S> {
         if let (Some(headers), Some(task), "expired") = (&headers, task, why.as_str()) {
             return self.run(held, headers, task, true).await;
         }
-        let burial = Burial { headers: headers.as_ref(), queue, at: self.clock.now() };
         let reason =
             Reason::new(format!("broker:{why}"), "the broker gave it up, for example after 200 deliveries");
+        if let (Some(headers), Some(task)) = (&headers, task) {
+            return self.given_up(held, headers, task, reason).await;
+        }
+        let burial = Burial { headers: headers.as_ref(), queue, at: self.clock.now() };
         if let Some(headers) = &headers {
             self.tell_undone(&held, headers, &reason).await;
         }

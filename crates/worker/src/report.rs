@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::attempt::Attempt;
 use crate::execute::Executor;
-use crate::patience::{Tried, hold};
+use crate::patience::{HOLD, Tried, hold};
 
 impl<S: Send + Sync + 'static> Executor<S> {
     /// Whether the result of a task is stored: not without a backend, nor where its caller, or else the task,
@@ -29,7 +29,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         }
         let is_final = |error: &ResultError| !matches!(error, ResultError::Store(_));
         let get = || self.results.get(&attempt.headers.id).boxed();
-        match hold(&self.shutdown, "it is known whether it has succeeded", is_final, get).await {
+        match hold(&self.shutdown, HOLD, "it is known whether it has succeeded", is_final, get).await {
             Tried::Done(known) => {
                 Tried::Done(known.filter(|meta| meta.state == State::Success).map(|meta| meta.result))
             }

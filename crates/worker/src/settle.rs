@@ -3,7 +3,8 @@
 //! 1. What goes on (a retry, a wait, a dead letter, a task of another program) is published with a confirm first.
 //! 2. Only then is the delivery acked. A worker that is killed in between leaves two copies, never none.
 //! 3. A publish that fails is tried again for 30 seconds while the delivery is held.
-//! 4. If it still fails, the delivery goes back to its queue. It is never left unacked for ever.
+//! 4. If it still fails, the delivery goes back to its queue. It is never left unacked for ever. A task that was
+//!    acknowledged before its run has no way back, and its successor is tried for as long as it takes.
 //!
 //! Most tasks end with a plain ack. The other ways are boxed, else each running task would keep room for them: 5 KB.
 
@@ -19,10 +20,11 @@ use postrider_core::clock::Clock;
 use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
 use postrider_core::task::Reason;
+use tokio::time::Instant;
 
 use crate::dead::{self, Burial};
 use crate::held::Held;
-use crate::patience::{Tried, hold};
+use crate::patience::{REFUSED, Tried, hold, patience};
 
 /// Settles deliveries.
 #[derive(Debug)]
@@ -153,8 +155,13 @@ impl Settler {
             return Tried::GaveUp;
         }
         let publish = || self.broker.publish_after(queue, *delay, message).boxed();
-        let is_final = |error: &PublishError| error.is_final() || held.is_lost();
-        hold(&self.shutdown, "its successor is published", is_final, publish).await
+        let begun = Instant::now();
+        // It could not go back to its queue, either; as a dead letter it is at least kept.
+        let last_word = |error: &PublishError| {
+            held.is_acked() && queue != DEAD && error.is_refusal() && begun.elapsed() >= REFUSED
+        };
+        let is_final = |error: &PublishError| error.is_final() || held.is_lost() || last_word(error);
+        hold(&self.shutdown, patience(held), "its successor is published", is_final, publish).await
     }
 }
 
@@ -167,4 +174,36 @@ impl Successor {
 /// A reason's code as a label: the part that comes from a small set.
 fn label(code: &str) -> String {
     code.split(':').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_core::broker::{MemoryBroker, Subscription};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_acknowledged_before_its_run_is_held_until_it_can_go_on_or_is_kept() {
+        let shutdown = Shutdown::new();
+        let memory = MemoryBroker::new(&shutdown);
+        memory.declare("q", None);
+        let broker = Broker::Memory(memory.clone());
+        let message = Message { body: "hello".into(), ..Message::default() };
+        broker.publish("q", &message).await.unwrap();
+        let all = Subscription { queue: "q".into(), prefetch: 1, withheld: false };
+        let mut held = Held::from(broker.consume(vec![all], &shutdown).next().await.unwrap());
+        assert!(held.ack_early().await);
+        let clock = Clock::System;
+        let settler =
+            Settler { broker, shutdown, keys: None, dead_max_length: 10, worker: "w1@test".into(), clock };
+
+        let next = Successor::at_once("gone".into(), message.clone());
+        let (went, ()) = tokio::join!(settler.replace(held, &next), async {
+            tokio::time::sleep(Duration::from_hours(1)).await;
+            memory.declare(DEAD, None);
+        });
+
+        assert!(went);
+        assert!(dead::DeadLetter::read(&memory.take(DEAD).unwrap()).reason == "unpublishable");
+    }
 }

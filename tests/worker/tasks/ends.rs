@@ -1,6 +1,9 @@
 //! How a task ends, and what becomes of its message and its result.
 
+use std::time::Duration;
+
 use postrider_core::{
+    canvas::chain,
     celery::Call,
     results::{ResultOptions, ResultTree, State},
     task::{Signature, Task as _},
@@ -9,7 +12,7 @@ use postrider_tests::servers::eventually;
 use postrider_worker::Options;
 use serde_json::json;
 
-use super::rig::named;
+use super::rig::{QUEUE, named};
 use super::sample::{Add, AskAgain, Count, End, Flaky, Gate, Later, Progress, Raise, Stages};
 use super::{Rig, SOON};
 
@@ -102,6 +105,44 @@ async fn what_the_broker_gave_up_is_kept_and_its_caller_told() {
         rig.take_dead_letter().is_some_and(|letter| letter.reason == "broker:delivery_limit")
     });
     assert!(kept.await);
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn what_was_to_follow_a_task_that_the_broker_gave_up_fails_with_it() {
+    let rig = Rig::start();
+    let death = json!([{"queue": "t", "reason": "delivery_limit"}]);
+    let given_up = named("add").option("queue", "t.returned").option("headers", json!({"x-death": death}));
+
+    let end = rig.end(chain([given_up.arg(1).arg(2), named("add").arg(3)])).await;
+
+    assert_eq!(end.state, State::Failure);
+    assert!(eventually(SOON, async || rig.take_dead_letter().is_some()).await);
+    assert!(rig.stop().await);
+}
+
+#[tokio::test]
+async fn a_task_that_had_to_wait_for_its_time_and_goes_back_is_run_again() {
+    let rig = Rig::start();
+    // To an exchange, from where only the worker can send it down the ladder.
+    let timed = named("end").kwarg("how", "once").option("countdown", 2);
+
+    let end = rig.end(timed.option("exchange", "shop").option("routing_key", QUEUE)).await;
+
+    assert_eq!((end.state, rig.runs()), (State::Success, 2));
+    assert!(rig.stop().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_link_no_queue_takes_has_failed_and_is_not_run_again() {
+    let rig = Rig::start();
+    let link = json!([{"task": "add", "args": [1, 2], "options": {"queue": "nowhere"}}]);
+
+    let call = rig.call(named("end").kwarg("how", "well").option("link", link)).await;
+    let end = call.wait(Duration::from_mins(1)).await.expect("a queue may be made for half a minute");
+
+    assert_eq!((end.state, rig.runs()), (State::Failure, 1));
+    assert_eq!(rig.take_dead_letter().unwrap().reason, "unpublishable");
     assert!(rig.stop().await);
 }
 

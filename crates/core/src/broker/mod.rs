@@ -92,6 +92,12 @@ impl PublishError {
     pub fn is_final(&self) -> bool {
         matches!(self, Self::NotPublished(NotPublished::Headers | NotPublished::Name(_)))
     }
+
+    /// Whether the broker answered, and did not want it: the same message may be taken once somebody has made a queue or
+    /// emptied one.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::NotPublished(NotPublished::Returned(_) | NotPublished::Nacked))
+    }
 }
 
 impl Broker {

@@ -50,7 +50,8 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Which errors that come by `?` are tried again.
     const AUTORETRY: AutoRetry = AutoRetry::All;
     /// Whether the message is acknowledged after the run, so that a worker that dies loses nothing, or before it, so
-    /// that a task never starts twice. A late one needs a hard limit of at most half the broker's consumer timeout.
+    /// that what a worker dies in the midst of is not started again; a kill in its first few milliseconds, before the
+    /// ack has left, may be the exception. A late one needs a hard limit of at most half the broker's consumer timeout.
     const ACKS_LATE: bool = true;
     /// Whether nobody asks for its result, so that none is stored.
     const IGNORE_RESULT: bool = false;

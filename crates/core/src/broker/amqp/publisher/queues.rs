@@ -48,9 +48,10 @@ impl Publisher {
                 bound = declare::bind(&self.link()?.connection, &self.config, foot, queue, &key).await;
             }
         }
-        let returned =
-            |error: LinkError| PublishError::NotPublished(NotPublished::Returned(error.to_string()));
-        bound.map_err(returned)?;
+        bound.map_err(|error: LinkError| match error.soft() {
+            Some(_) => PublishError::NotPublished(NotPublished::Returned(error.to_string())),
+            None => PublishError::NotPublished(NotPublished::Disconnected),
+        })?;
         self.declared.delays(queue);
         Ok(())
     }
