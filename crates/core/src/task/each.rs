@@ -1,4 +1,7 @@
 //! `celery.map` and `celery.starmap`, which every Celery worker has: one task for each item of a list, in one run.
+//!
+//! Their arguments and values are those of the task that they name, which may be a sensitive one, or one that nobody knows
+//! here: they are never shown.
 
 use std::collections::HashMap;
 
@@ -25,11 +28,13 @@ pub(super) struct Each<const STAR: bool> {
 impl Task for Each<false> {
     const NAME: &'static str = "celery.map";
     const AUTORETRY: AutoRetry = AutoRetry::Nothing;
+    const SENSITIVE: bool = true;
 }
 
 impl Task for Each<true> {
     const NAME: &'static str = "celery.starmap";
     const AUTORETRY: AutoRetry = AutoRetry::Nothing;
+    const SENSITIVE: bool = true;
 }
 
 impl<const STAR: bool> Each<STAR> {

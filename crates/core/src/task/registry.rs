@@ -210,4 +210,13 @@ mod tests {
 
         assert!(calls.ignore_result && calls.sensitive);
     }
+    #[test]
+    fn what_a_map_calls_its_task_with_is_never_shown() {
+        let registry = Registry::<()>::new().register::<Plain>().with_builtins();
+
+        for name in ["celery.map", "celery.starmap"] {
+            assert!(registry.get(name).unwrap().sensitive() && registry.known()[name].sensitive, "{name}");
+        }
+        assert!(!registry.get("plain").unwrap().sensitive());
+    }
 }
