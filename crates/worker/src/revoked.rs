@@ -1,7 +1,7 @@
 //! What clients have revoked: ids of tasks and stamps, which are not to be started.
 //!
-//! The set is bounded as Celery's is: 50,000 ids, each for three hours. With a state file it survives a restart. Asking
-//! is one load while nothing is revoked.
+//! The set is bounded as Celery's is: 50,000 ids, each for three hours. With a state file they survive a
+//! restart; stamps do not, as in Celery. Asking is one load while nothing is revoked.
 
 mod limited_set;
 mod state_file;
@@ -61,6 +61,7 @@ impl Revoked {
                 state.ids.insert(id, now);
             }
         });
+        self.0.changed.notify_one();
     }
 
     /// Revokes tasks by stamp: those that carry one of these values under that name.
@@ -84,12 +85,7 @@ impl Revoked {
         })
     }
 
-    /// The stamps.
-    fn stamps(&self) -> BTreeMap<String, Vec<Value>> {
-        self.lock(|state| state.stamps.clone())
-    }
-
-    /// Waits until something was revoked since the last time.
+    /// Waits until ids were revoked since the last time.
     async fn changed(&self) {
         self.0.changed.notified().await;
     }
@@ -104,7 +100,6 @@ impl Revoked {
     fn change(&self, change: impl FnOnce(&mut State)) {
         self.lock(change);
         self.0.any.store(true, Ordering::Relaxed);
-        self.0.changed.notify_one();
     }
 
     fn lock<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> T {
@@ -154,7 +149,7 @@ mod tests {
         (Revoked::new(Clock::Manual(clock.clone())), clock)
     }
 
-    fn stamped(stamp: message::Value) -> Message {
+    pub(super) fn stamped(stamp: message::Value) -> Message {
         let stamps = Table::from([("tenant".into(), stamp)]);
         let names = message::Value::Array(vec!["tenant".into()]);
         let headers = Table::from([

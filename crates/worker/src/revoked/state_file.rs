@@ -1,16 +1,15 @@
-//! `--statedb`: what is revoked, and the logical clock, in a small file that survives a restart.
+//! `--statedb`: the ids that are revoked, and the logical clock, in a small file that survives a restart. Stamps are not in
+//! it, as in Celery's: nothing would ever take them out.
 //!
 //! The file is JSON and Postrider's own; Celery's is a Python shelf, which is refused and left as it is. It is replaced
 //! as a whole soon after each change and at the end, so that a worker that is killed forgets what was revoked within its
 //! last second.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Revoked;
@@ -27,7 +26,7 @@ pub(crate) struct StateFile {
     lamport: Lamport,
 }
 
-/// What is in it.
+/// What is in it. Whatever else a file has is not read: older ones have `stamps`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
     /// The version of this format.
@@ -36,8 +35,6 @@ struct Saved {
     clock: u64,
     #[serde(default)]
     revoked: Vec<String>,
-    #[serde(default)]
-    stamps: BTreeMap<String, Vec<Value>>,
 }
 
 /// Why the file cannot be used.
@@ -61,9 +58,6 @@ impl StateFile {
                     serde_json::from_slice(&bytes).map_err(|_| StateFileError::Foreign(path.to_owned()))?;
                 this.lamport.adjust(saved.clock);
                 this.revoked.add(saved.revoked);
-                for (name, values) in &saved.stamps {
-                    this.revoked.add_stamps(name, values);
-                }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(StateFileError::Io(path.to_owned(), error)),
@@ -93,7 +87,6 @@ impl StateFile {
             postrider: 1,
             clock: self.lamport.forward(),
             revoked: self.revoked.ids(),
-            stamps: self.revoked.stamps(),
         };
         let mut written = self.path.clone().into_os_string();
         written.push(".new");
@@ -107,7 +100,7 @@ mod tests {
     use postrider_core::broker::message::Message;
     use serde_json::json;
 
-    use super::super::tests::revoked;
+    use super::super::tests::{revoked, stamped};
     use super::*;
 
     #[test]
@@ -118,7 +111,6 @@ mod tests {
         let lamport = Lamport::default();
         let file = StateFile::open(&path, before.clone(), lamport.clone()).unwrap();
         before.add(["a".to_owned(), "b".to_owned()]);
-        before.add_stamps("tenant", &[json!("t1")]);
         lamport.adjust(100);
         file.write().unwrap();
 
@@ -127,8 +119,24 @@ mod tests {
 
         assert_eq!(after.ids(), ["a", "b"]);
         assert!(after.holds("b", &Message::default()));
-        assert_eq!(after.stamps()["tenant"], [json!("t1")]);
         assert!(clock.value() > 100);
+    }
+
+    #[test]
+    fn stamps_are_forgotten_with_the_process_also_those_of_an_older_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker.state");
+        let (before, after) = (revoked().0, revoked().0);
+        let file = StateFile::open(&path, before.clone(), Lamport::default()).unwrap();
+        before.add_stamps("tenant", &[json!("t1")]);
+        file.write().unwrap();
+        assert!(!fs::read_to_string(&path).unwrap().contains("t1"));
+
+        fs::write(&path, r#"{"postrider":1,"clock":7,"revoked":["a"],"stamps":{"tenant":["t1"]}}"#).unwrap();
+        StateFile::open(&path, after.clone(), Lamport::default()).unwrap();
+
+        assert_eq!(after.ids(), ["a"]);
+        assert!(!after.holds("b", &stamped("t1".into())));
     }
 
     #[test]
