@@ -1,7 +1,8 @@
 //! What clients have revoked: ids of tasks and stamps, which are not to be started.
 //!
-//! The set is bounded as Celery's is: 50,000 ids, each for three hours. With a state file they survive a
-//! restart; stamps do not, as in Celery. Asking is one load while nothing is revoked.
+//! The last 50,000 ids are kept, as many as Celery keeps, however old they are: a revoked task may come in hours, when its
+//! time has come. With a state file they survive a restart; stamps do not, as in Celery. Asking is one load while nothing
+//! is revoked.
 
 mod limited_set;
 mod state_file;
@@ -11,7 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use postrider_core::broker::message::{self, Message};
-use postrider_core::clock::Clock;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -22,15 +22,14 @@ pub use state_file::StateFileError;
 use crate::tracker::stamps;
 
 /// What is revoked. Clones share it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Revoked(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     /// Whether there is anything at all.
     any: AtomicBool,
     state: Mutex<State>,
-    clock: Clock,
     changed: Notify,
 }
 
@@ -42,12 +41,6 @@ struct State {
 }
 
 impl Revoked {
-    /// Nothing yet.
-    pub(crate) fn new(clock: Clock) -> Self {
-        let (any, state, changed) = (AtomicBool::new(false), Mutex::default(), Notify::new());
-        Self(Arc::new(Inner { any, state, clock, changed }))
-    }
-
     /// Whether a task must not be started.
     pub(crate) fn holds(&self, id: &str, message: &Message) -> bool {
         self.0.any.load(Ordering::Relaxed) && self.look_up(id, message)
@@ -55,12 +48,7 @@ impl Revoked {
 
     /// Revokes tasks by id.
     pub(crate) fn add(&self, ids: impl IntoIterator<Item = String>) {
-        let now = self.0.clock.now_ms();
-        self.change(|state| {
-            for id in ids {
-                state.ids.insert(id, now);
-            }
-        });
+        self.change(|state| ids.into_iter().for_each(|id| state.ids.insert(id)));
         self.0.changed.notify_one();
     }
 
@@ -78,11 +66,7 @@ impl Revoked {
 
     /// The ids, oldest first.
     pub(crate) fn ids(&self) -> Vec<String> {
-        let now = self.0.clock.now_ms();
-        self.lock(|state| {
-            state.ids.purge(now);
-            state.ids.ids().map(str::to_owned).collect()
-        })
+        self.lock(|state| state.ids.ids().map(str::to_owned).collect())
     }
 
     /// Waits until ids were revoked since the last time.
@@ -137,17 +121,10 @@ fn plain(value: &message::Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use postrider_core::broker::message::Table;
-    use postrider_core::clock::ManualClock;
     use serde_json::json;
 
     use super::*;
-
-    pub(super) fn revoked() -> (Revoked, ManualClock) {
-        let clock = ManualClock::new(Timestamp::from_second(1_000_000).unwrap());
-        (Revoked::new(Clock::Manual(clock.clone())), clock)
-    }
 
     pub(super) fn stamped(stamp: message::Value) -> Message {
         let stamps = Table::from([("tenant".into(), stamp)]);
@@ -160,24 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_revoked_until_three_hours_have_passed() {
-        let (revoked, clock) = revoked();
-        let message = Message::default();
-        assert!(!revoked.holds("a", &message));
-
-        revoked.add(["a".to_owned(), "b".to_owned()]);
-        clock.advance(std::time::Duration::from_hours(2));
-        revoked.add(["c".to_owned()]);
-
-        assert!(revoked.holds("a", &message) && !revoked.holds("x", &message));
-        clock.advance(std::time::Duration::from_mins(61));
-        assert_eq!(revoked.ids(), ["c"]);
-        assert!(!revoked.holds("a", &message) && revoked.holds("c", &message));
-    }
-
-    #[test]
     fn a_stamp_revokes_the_tasks_that_carry_it_alone_or_in_a_list() {
-        let (revoked, _) = revoked();
+        let revoked = Revoked::default();
         revoked.add_stamps("tenant", &[json!("t1"), json!(7)]);
 
         assert!(revoked.holds("a", &stamped("t1".into())));

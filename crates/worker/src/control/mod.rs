@@ -83,7 +83,7 @@ pub(crate) fn prepare(
         _ => Mode::Off,
     };
     let (events, said) = Events::new(node, mode, lamport.clone(), clock.clone());
-    let revoked = Revoked::new(clock.clone());
+    let revoked = Revoked::default();
     let open = |path: &std::path::PathBuf| StateFile::open(path, revoked.clone(), lamport.clone());
     let state_file = options.state_file.as_ref().map(open).transpose()?;
     let observer = Observer {

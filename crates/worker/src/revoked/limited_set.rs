@@ -1,18 +1,19 @@
-//! A set that stays small: at most so many members, each for a time. Celery's `LimitedSet`.
+//! A set that stays small: at most so many members, of which the oldest go.
+//!
+//! Celery's `LimitedSet` forgets by age too, at a time of its own choosing: mostly when it is full. Here age counts for
+//! nothing: a task may be revoked long before its time comes, and room is all that a member costs.
 
 use std::collections::{HashMap, VecDeque};
 
 /// How many members there are at most.
 const MOST: usize = 50_000;
-/// How long a member stays, in milliseconds: three hours.
-const STAYS: i64 = 3 * 3600 * 1000;
 
-/// Ids by the time at which they were last added.
+/// Ids by the order in which they were last added.
 #[derive(Debug, Default)]
 pub(super) struct LimitedSet {
     /// The number of the addition that counts.
     added: HashMap<String, u64>,
-    /// By time. One that was added again stands here twice, and its older place counts for nothing.
+    /// One that was added again stands here twice, and its older place counts for nothing.
     order: VecDeque<Addition>,
     additions: u64,
 }
@@ -20,17 +21,16 @@ pub(super) struct LimitedSet {
 #[derive(Debug)]
 struct Addition {
     number: u64,
-    at: i64,
     id: String,
 }
 
 impl LimitedSet {
     /// Adds an id, or makes it young again.
-    pub(super) fn insert(&mut self, id: String, now: i64) {
+    pub(super) fn insert(&mut self, id: String) {
         self.additions += 1;
         self.added.insert(id.clone(), self.additions);
-        self.order.push_back(Addition { number: self.additions, at: now, id });
-        self.purge(now);
+        self.order.push_back(Addition { number: self.additions, id });
+        self.forget_oldest();
     }
 
     /// Whether an id is in it.
@@ -38,11 +38,18 @@ impl LimitedSet {
         self.added.contains_key(id)
     }
 
-    /// Forgets what is too old, and the oldest of what is too much.
-    pub(super) fn purge(&mut self, now: i64) {
+    /// The ids, oldest first.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.order
+            .iter()
+            .filter(|addition| counts(&self.added, addition))
+            .map(|addition| addition.id.as_str())
+    }
+
+    fn forget_oldest(&mut self) {
         while let Some(oldest) = self.order.front() {
             let counts = counts(&self.added, oldest);
-            if counts && self.added.len() <= MOST && now - oldest.at < STAYS {
+            if counts && self.added.len() <= MOST {
                 break;
             }
             if counts {
@@ -55,14 +62,6 @@ impl LimitedSet {
             let added = &self.added;
             self.order.retain(|addition| counts(added, addition));
         }
-    }
-
-    /// The ids, oldest first.
-    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.order
-            .iter()
-            .filter(|addition| counts(&self.added, addition))
-            .map(|addition| addition.id.as_str())
     }
 }
 
@@ -78,8 +77,8 @@ mod tests {
     fn the_oldest_go_when_there_are_too_many() {
         let mut set = LimitedSet::default();
 
-        for number in 0..60_000_i64 {
-            set.insert(number.to_string(), number);
+        for number in 0..60_000 {
+            set.insert(number.to_string());
         }
 
         assert_eq!(set.ids().count(), MOST);
@@ -89,14 +88,14 @@ mod tests {
     #[test]
     fn an_id_that_is_added_again_is_young_again_and_costs_no_more_room() {
         let mut set = LimitedSet::default();
-        set.insert("old".into(), 0);
-        for now in 1..200_000 {
-            set.insert("again".into(), now);
+        set.insert("old".into());
+        set.insert("again".into());
+        set.insert("new".into());
+        for _ in 1..200_000 {
+            set.insert("again".into());
         }
 
         assert!(set.order.len() <= 2 * MOST + 1, "{}", set.order.len());
-        set.insert("again".into(), 199_999);
-        set.purge(STAYS + 100);
-        assert_eq!(set.ids().collect::<Vec<_>>(), ["again"]);
+        assert_eq!(set.ids().collect::<Vec<_>>(), ["old", "new", "again"]);
     }
 }

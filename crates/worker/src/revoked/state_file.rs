@@ -100,21 +100,21 @@ mod tests {
     use postrider_core::broker::message::Message;
     use serde_json::json;
 
-    use super::super::tests::{revoked, stamped};
+    use super::super::tests::stamped;
     use super::*;
 
     #[test]
     fn what_is_revoked_survives_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("worker.state");
-        let (before, _) = revoked();
+        let before = Revoked::default();
         let lamport = Lamport::default();
         let file = StateFile::open(&path, before.clone(), lamport.clone()).unwrap();
         before.add(["a".to_owned(), "b".to_owned()]);
         lamport.adjust(100);
         file.write().unwrap();
 
-        let (after, clock) = (revoked().0, Lamport::default());
+        let (after, clock) = (Revoked::default(), Lamport::default());
         StateFile::open(&path, after.clone(), clock.clone()).unwrap();
 
         assert_eq!(after.ids(), ["a", "b"]);
@@ -126,7 +126,7 @@ mod tests {
     fn stamps_are_forgotten_with_the_process_also_those_of_an_older_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("worker.state");
-        let (before, after) = (revoked().0, revoked().0);
+        let (before, after) = (Revoked::default(), Revoked::default());
         let file = StateFile::open(&path, before.clone(), Lamport::default()).unwrap();
         before.add_stamps("tenant", &[json!("t1")]);
         file.write().unwrap();
@@ -145,13 +145,13 @@ mod tests {
         let path = folder.path().join("celery.state");
         fs::write(&path, b"\x80\x03shelf").unwrap();
 
-        let refused = StateFile::open(&path, revoked().0, Lamport::default());
+        let refused = StateFile::open(&path, Revoked::default(), Lamport::default());
 
         assert!(matches!(refused, Err(StateFileError::Foreign(_))));
         assert_eq!(fs::read(&path).unwrap(), b"\x80\x03shelf");
         let nowhere = folder.path().join("none").join("state");
         assert!(matches!(
-            StateFile::open(&nowhere, revoked().0, Lamport::default()),
+            StateFile::open(&nowhere, Revoked::default(), Lamport::default()),
             Err(StateFileError::Io(..))
         ));
     }

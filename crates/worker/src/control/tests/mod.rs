@@ -41,6 +41,20 @@ async fn a_revoked_task_is_marked_unless_it_runs_and_is_stopped_if_it_is_to_be()
 }
 
 #[tokio::test]
+async fn a_revoke_holds_for_a_task_whose_time_comes_in_hours() {
+    let desk = desk(false);
+    desk.call("revoke", json!({"task_id": "in four hours"})).await;
+
+    desk.clock.advance(Duration::from_hours(4));
+    desk.call("revoke", json!({"task_id": "other"})).await;
+
+    assert_eq!(desk.call("revoked", json!({})).await, json!(["in four hours", "other"]));
+    let call = call("in four hours");
+    assert!(desk.observer.revokes(&arrived(&call)));
+    desk.close().await;
+}
+
+#[tokio::test]
 async fn a_task_is_stopped_before_a_slow_store_is_told() {
     let stored = Arc::new(Notify::new());
     let desk = desk_of(Plain { stored: Some(Arc::clone(&stored)), ..Plain::default() });
