@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use postrider_core::broker::topology::QueueType;
+use postrider_core::broker::topology::{ExchangeKind, QueueType};
 use serde_json::{Map, Value};
 
 use super::cards::{BrokerCard, PoolCard, QueueCard, TaskCard};
@@ -58,8 +58,8 @@ pub(crate) struct NewConsumer {
     pub queue: String,
     /// The exchange that it is bound to; one of its own name if nothing is said.
     pub exchange: Option<String>,
-    /// The type of that exchange.
-    pub exchange_type: String,
+    /// The type of that exchange, where there is to be one.
+    pub exchange_type: Option<ExchangeKind>,
     /// The key that it is bound by; its name if nothing is said.
     pub routing_key: Option<String>,
     /// How it keeps messages, where it has to be created.

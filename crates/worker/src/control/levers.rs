@@ -146,8 +146,6 @@ impl Controls for Levers {
 
     fn add_consumer(&self, consumer: NewConsumer) {
         let NewConsumer { queue, exchange, exchange_type, routing_key, kind, max_priority } = consumer;
-        let plain = exchange.is_none() && routing_key.is_none();
-        let exchange_type = serde_json::from_value(Value::String(exchange_type)).ok().filter(|_| !plain);
         let add = AddQueue { queue, exchange, exchange_type, routing_key, kind, max_priority };
         self.changes.ask(Change::Add(add));
     }

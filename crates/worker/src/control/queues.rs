@@ -1,6 +1,7 @@
 //! Commands that change what the worker consumes.
 
-use postrider_core::broker::topology::QueueType;
+use postrider_core::broker::topology::{ExchangeKind, QueueType};
+use postrider_core::celery::repr::literal;
 use serde_json::{Map, Value};
 
 use super::controls::NewConsumer;
@@ -14,13 +15,17 @@ impl Panel {
             text.filter(|text| !text.is_empty()).map(str::to_owned)
         };
         let queue = queue(arguments)?;
+        let (exchange, routing_key) = (text("exchange"), text("routing_key"));
+        let exchange_type = exchange_type(arguments)?;
         let (kind, max_priority) = made(arguments)?;
         tracing::info!(queue.name = %queue, "a queue is consumed by remote control");
         self.controls.add_consumer(NewConsumer {
             queue: queue.clone(),
-            exchange: text("exchange"),
-            exchange_type: text("exchange_type").unwrap_or_else(|| "direct".into()),
-            routing_key: text("routing_key"),
+            // Celery's clients say "direct" of a queue that they only name, which needs no exchange to be reached by.
+            exchange_type: exchange_type
+                .filter(|kind| *kind != ExchangeKind::Direct || exchange.is_some() || routing_key.is_some()),
+            exchange,
+            routing_key,
             kind,
             max_priority,
         });
@@ -38,6 +43,20 @@ impl Panel {
 fn queue(arguments: &Map<String, Value>) -> Result<String, Raised> {
     let name = arguments["queue"].as_str().filter(|name| !name.is_empty());
     name.map(str::to_owned).ok_or_else(|| Raised::type_error("the name of a queue must be a text"))
+}
+
+/// How the exchange routes, if anything is said. Another type would be another exchange: it is not replaced by one.
+fn exchange_type(arguments: &Map<String, Value>) -> Result<Option<ExchangeKind>, Raised> {
+    let given = arguments.get("exchange_type").filter(|given| !given.is_null() && **given != "");
+    let read = |given: &Value| {
+        serde_json::from_value(given.clone()).map_err(|_| {
+            Raised::value_error(&format!(
+                "exchange_type is direct, topic, fanout or headers, not {}",
+                literal(given)
+            ))
+        })
+    };
+    given.map(read).transpose()
 }
 
 /// What kombu's `Queue` takes that changes which messages are kept. A queue that is there already is taken as it is.

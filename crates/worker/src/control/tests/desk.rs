@@ -126,8 +126,8 @@ impl Controls for Plain {
     }
 
     fn add_consumer(&self, consumer: NewConsumer) {
-        let NewConsumer { queue, kind, max_priority, .. } = consumer;
-        self.did(format!("add {queue} {kind:?} {max_priority:?}"));
+        let NewConsumer { queue, exchange_type, kind, max_priority, .. } = consumer;
+        self.did(format!("add {queue} {exchange_type:?} {kind:?} {max_priority:?}"));
     }
 
     fn cancel_consumer(&self, queue: &str) {

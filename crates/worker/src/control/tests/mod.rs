@@ -141,6 +141,30 @@ async fn what_a_command_changes_reaches_the_rest_of_the_worker() {
 }
 
 #[tokio::test]
+async fn a_queue_gets_the_exchange_that_is_asked_for_or_none() {
+    let desk = desk(false);
+    let add = async |exchange_type: Value| {
+        desk.call("add_consumer", json!({"queue": "q", "exchange_type": exchange_type})).await
+    };
+
+    // "direct" is what Celery's clients say where nobody asked for an exchange.
+    let taken = [add(Value::Null).await, add("direct".into()).await, add("fanout".into()).await];
+    let refused = [add("x-delayed-message".into()).await, add(json!(["topic"])).await];
+
+    assert_eq!(taken, [(); 3].map(|()| json!({"ok": "add consumer q"})));
+    for answer in refused {
+        let said = answer["error"].as_str().unwrap();
+        assert!(said.contains("direct, topic, fanout or headers"), "{said}");
+    }
+    let done = desk.controls.done.lock().unwrap().clone();
+    assert_eq!(
+        done,
+        ["add q None Classic None", "add q None Classic None", "add q Some(Fanout) Classic None"]
+    );
+    desk.close().await;
+}
+
+#[tokio::test]
 async fn what_waits_for_its_place_is_reserved() {
     let desk = desk(false);
 
