@@ -88,7 +88,7 @@ impl<S: Send + Sync + 'static> App<S> {
     }
 
     /// The same with services that are made when the worker starts, in its runtime. What they spawn on the shutdown is
-    /// waited for at the end.
+    /// waited for at the end. A stop meanwhile drops the future that makes them.
     pub fn run_with(self, services: impl AsyncFnOnce(&Shutdown) -> Result<S, ServicesError>) -> ExitCode {
         let program = program();
         let matches = Line::command().bin_name(&program).get_matches();
@@ -116,7 +116,10 @@ impl<S: Send + Sync + 'static> App<S> {
             return Ok(End::Stop);
         }
         let process = Process::begin(&settings, &flags)?;
-        let made = services(process.shutdown()).await;
+        let shutdown = process.shutdown().clone();
+        let Some(made) = shutdown.soft().run_until_cancelled(services(&shutdown)).await else {
+            return Ok(process.leave().await);
+        };
         let services = made.map_err(|error| anyhow!(error).context("the services cannot be made"))?;
         let broker = process.connect(&settings).await?;
         process.work(&settings, self.registry, Arc::new(services), broker, None).await
@@ -152,5 +155,18 @@ mod tests {
         });
 
         ended.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
+    #[tokio::test]
+    async fn a_stop_while_the_services_are_made_ends_the_worker() {
+        let line = Line::try_parse_from(["test"]).unwrap();
+
+        let ended = App::new(Registry::<()>::new())
+            .obey("test", line, async |shutdown| {
+                shutdown.stop();
+                std::future::pending().await
+            })
+            .await;
+
+        assert!(matches!(ended, Ok(End::Stop)));
     }
 }

@@ -26,6 +26,7 @@ use super::pidfile::PidFile;
 use super::settings::EngineSettings;
 use super::signals::{Running, Signals};
 use crate::Worker;
+use crate::options::GIVE_UP;
 
 /// The wait before a broker that does not answer is asked again to purge a queue.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -94,6 +95,12 @@ impl Process {
             metrics::serve(listen).with_context(|| format!("metrics.listen: cannot listen on {listen}"))?;
         }
         Ok(Broker::Amqp(broker))
+    }
+
+    /// Ends before there is a worker, as it was asked to: waits for what was spawned meanwhile.
+    pub async fn leave(self) -> End {
+        self.shutdown.drained(GIVE_UP).await;
+        if self.shutdown.is_restart() { End::Restart } else { End::Stop }
     }
 
     /// Works until the stop. Dead letters are sealed with the keys, if there are any.
