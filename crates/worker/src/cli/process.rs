@@ -57,7 +57,7 @@ impl Process {
             Some(path) => telemetry::init_into(&settings.log, &path)?,
             None => telemetry::init(&settings.log)?,
         }
-        for note in flags.notes().iter().map(String::as_str).chain(settings.worker.pool_note()) {
+        for note in flags.notes().into_iter().chain(settings.worker.pool_notes()) {
             tracing::info!("{note}");
         }
         if let Some(warning) = settings.classic_warning() {

@@ -266,6 +266,23 @@ mod tests {
     }
 
     #[test]
+    fn a_size_that_counts_for_nothing_is_said_to_be_ignored() {
+        let ignored = |pool: Option<&str>, concurrency, autoscale: Option<&str>| {
+            let (pool, autoscale) = (pool.map(str::to_owned), autoscale.map(str::to_owned));
+            let flags = Flags { concurrency, pool, autoscale, ..Flags::default() };
+            let notes = settings(&flags).worker.pool_notes();
+            notes.iter().map(|note| note.split_once(' ').unwrap().0.to_owned()).collect::<Vec<_>>()
+        };
+
+        assert_eq!(ignored(Some("solo"), Some(8), Some("10,3")), ["-c", "--autoscale"]);
+        assert_eq!(ignored(None, Some(8), Some("10,3")), ["-c"]);
+        let none: [&str; 0] = [];
+        assert_eq!(ignored(Some("solo"), Some(1), None), none);
+        assert_eq!(ignored(Some("threads"), Some(8), None), none);
+        assert_eq!(ignored(None, None, Some("10,3")), none);
+    }
+
+    #[test]
     fn a_stop_without_a_bound_fits_no_stop_timeout_and_a_soft_one_must_fit_into_the_drain() {
         let mut settings = settings(&Flags::default());
         let minute: StopTimeout = "60s".parse().unwrap();

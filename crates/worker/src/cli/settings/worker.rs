@@ -66,9 +66,22 @@ impl WorkerSection {
         self.soft_shutdown_timeout
     }
 
-    /// What differs from Celery's pool of that name.
-    pub(in crate::cli) fn pool_note(&self) -> Option<&'static str> {
-        self.pool.note()
+    /// What differs from Celery's pool of that name, and which sizes count for nothing.
+    pub(in crate::cli) fn pool_notes(&self) -> Vec<String> {
+        let (solo, follows_load) = (self.pool.kind == PoolKind::Solo, self.autoscale.range.is_some());
+        let one = solo.then_some("a solo pool has one place");
+        let range = follows_load.then_some("--autoscale says how many tasks run at once");
+        // What asks a solo pool for one place gets it.
+        let given = |size: Option<usize>| size.is_some_and(|size| !solo || size > 1);
+        let sizes = [
+            ("-c (worker.concurrency)", given(self.concurrency), one.or(range)),
+            ("--autoscale (worker.autoscale)", follows_load, one),
+            ("worker.threads", given(self.threads), one),
+        ];
+        let ignored = sizes
+            .into_iter()
+            .filter_map(|(size, given, why)| Some(format!("{size}: ignored, {}", why.filter(|_| given)?)));
+        self.pool.note().map(str::to_owned).into_iter().chain(ignored).collect()
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
