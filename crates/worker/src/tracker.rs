@@ -1,11 +1,11 @@
-//! What is here now: the tasks that wait for their start, that run, and the latest that wait for their time.
+//! What is here now: the tasks that wait for their start, that run, and the nearest that wait for their time.
 //!
 //! A task costs one allocation and two short locks here, of one shard out of many. What a tool shows is put together when it is
 //! asked for: the arguments are read from the message's bytes, which are shared.
 //!
 //! What waits for its time lies in the broker's delay ladder and costs no memory here. So that it can be listed at all,
-//! the latest of those that passed through this worker are remembered; one that was sent on by another worker, or that
-//! lies beyond the limit, is not listed.
+//! the nearest of those that passed through this worker are remembered, long arguments shortened; one that was sent on by
+//! another worker, or that lies beyond the limit, is not listed.
 
 mod later;
 mod slab;
@@ -110,12 +110,12 @@ impl Tracker {
 
     /// Remembers a task that waits for its time.
     pub(crate) fn postpone(&self, arrived: &Arrived<'_>, eta: Timestamp, now: Timestamp) {
-        self.later(|later| later.insert(Arc::new(Tracked::new(arrived)), eta, now));
+        self.later(|later| later.insert(Tracked::new(arrived), eta, now));
     }
 
     /// Remembers a task that was held and now waits for its time.
     pub(crate) fn postpone_held(&self, slot: &Slot, eta: Timestamp, now: Timestamp) {
-        let tracked = Arc::new(slot.tracked.unstarted());
+        let tracked = slot.tracked.unstarted();
         self.later(|later| later.insert(tracked, eta, now));
     }
 
@@ -130,7 +130,7 @@ impl Tracker {
         (0..SHARDS).flat_map(all).collect()
     }
 
-    /// The latest that wait for their time, by time.
+    /// The nearest that wait for their time, by time.
     pub(crate) fn scheduled(&self, now: Timestamp) -> Vec<(Timestamp, Arc<Tracked>)> {
         self.later(|later| later.all(now))
     }
@@ -270,6 +270,28 @@ pub(crate) mod tests {
         assert_eq!(listed.first().unwrap().0, second(9_001));
         assert!(listed.len() <= 1_000 && listed.is_sorted_by_key(|(eta, _)| *eta));
         assert_eq!(tracker.scheduled(second(20_000)).len(), 0);
+    }
+
+    #[test]
+    fn what_waits_with_long_arguments_is_listed_as_its_caller_shows_them_or_without_them() {
+        let (tracker, long) = (Tracker::default(), "x".repeat(5_000));
+        let listed = |argsrepr: Option<&str>| {
+            let (headers, mut message, queue) = call("i1");
+            message.body = format!(r#"[["{long}"], {{}}, {{}}]"#).into();
+            match argsrepr {
+                Some(shown) => message.headers.insert("argsrepr".into(), shown.into()),
+                None => message.headers.remove("argsrepr"),
+            };
+            tracker.postpone(&arrived(&(headers, message, queue)), second(10), second(0));
+            let (_, waiting) = tracker.scheduled(second(0)).pop().unwrap();
+            let info = waiting.info("w1@h", false);
+            assert_eq!(info["id"], "i1");
+            (info["args"].clone(), info["kwargs"].clone())
+        };
+
+        assert_eq!(listed(Some("('xxx...',)")), (json!("('xxx...',)"), json!("{}")));
+        assert_eq!(listed(None), (json!("('...',)"), json!("{'...': '...'}")));
+        assert_eq!(listed(Some(&long)), (json!("('...',)"), json!("{'...': '...'}")));
     }
 
     #[tokio::test]

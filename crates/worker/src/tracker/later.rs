@@ -1,4 +1,4 @@
-//! The latest of the tasks that wait for their time in the broker's delay ladder.
+//! The nearest of the tasks that wait for their time in the broker's delay ladder.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::Tracked;
 
 /// How many are remembered.
 const MOST: usize = 1_000;
-/// A larger message is not remembered: so that all of them take four megabytes at most.
+/// Arguments that take more bytes are not remembered, so that all of them take a few megabytes at most.
 const LARGEST: usize = 4 * 1024;
 
 /// Tasks by their time. Of two that wait for the same instant both are kept.
@@ -21,10 +21,7 @@ pub(super) struct Later {
 
 impl Later {
     /// Remembers a task; when there are too many, the one furthest ahead is forgotten.
-    pub(super) fn insert(&mut self, tracked: Arc<Tracked>, eta: Timestamp, now: Timestamp) {
-        if tracked.size() > LARGEST {
-            return;
-        }
+    pub(super) fn insert(&mut self, tracked: Tracked, eta: Timestamp, now: Timestamp) {
         if self.tasks.len() >= MOST {
             self.forget_due(now);
         }
@@ -36,7 +33,7 @@ impl Later {
             self.tasks.pop_last();
         }
         self.inserted += 1;
-        self.tasks.insert((eta, self.inserted), tracked);
+        self.tasks.insert((eta, self.inserted), Arc::new(tracked.shortened(LARGEST)));
     }
 
     /// Those whose time has not come, by time.

@@ -53,6 +53,8 @@ enum Body {
     Json(Bytes),
     /// Anything else, with what says how it is to be read.
     Other(Box<Message>),
+    /// They are too long to be kept.
+    LeftOut,
 }
 
 impl Tracked {
@@ -141,15 +143,16 @@ impl Tracked {
         self.extras.as_ref()?.stamps.as_ref()
     }
 
-    /// How many bytes its arguments take.
-    pub(super) fn size(&self) -> usize {
-        match &self.body {
-            Body::Json(bytes) => bytes.len(),
-            Body::Other(message) => message.body.len(),
+    /// The same without arguments that take more bytes than that.
+    pub(super) fn shortened(mut self, most: usize) -> Self {
+        if self.body.size() > most {
+            self.body = Body::LeftOut;
         }
+        self.shown = self.shown.filter(|shown| shown.len() <= most);
+        self
     }
 
-    /// What Celery calls a request. With `safe` the arguments are texts.
+    /// What Celery calls a request. With `safe` the arguments are texts, and so they are where they were left out.
     pub(crate) fn info(&self, hostname: &str, safe: bool) -> Map<String, Value> {
         let started = self.started.load(Ordering::Relaxed);
         let (args, kwargs) = self.arguments(safe);
@@ -181,6 +184,7 @@ impl Tracked {
     }
 
     fn arguments(&self, safe: bool) -> (Value, Value) {
+        let safe = safe || matches!(self.body, Body::LeftOut);
         let shown = self.shown.as_deref().and_then(|shown| shown.split_once('\0'));
         match (self.sensitive, safe, shown) {
             (true, true, _) => (MASKED_ARGS.into(), MASKED_KWARGS.into()),
@@ -227,9 +231,21 @@ impl Body {
         }
     }
 
+    fn size(&self) -> usize {
+        match self {
+            Self::Json(bytes) => bytes.len(),
+            Self::Other(message) => message.body.len(),
+            Self::LeftOut => 0,
+        }
+    }
+
     /// The arguments; none where they cannot be read.
     fn read(&self) -> Arguments {
         match self {
+            Self::LeftOut => {
+                let kwargs = [("...".to_owned(), "...".into())].into_iter().collect();
+                Ok(Arguments { args: vec!["...".into()], kwargs })
+            }
             Self::Json(body) => {
                 let headers = message::Table::from([("task".to_owned(), "".into())]);
                 Arguments::read(&Message { body: body.clone(), headers, ..Message::default() })
