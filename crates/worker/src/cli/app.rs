@@ -56,8 +56,9 @@ pub fn run(program: &str, obey: impl AsyncFnOnce() -> Result<End, Failure>) -> E
         ended
     });
     let failure = match ended {
-        Ok(End::Stop) => return ExitCode::SUCCESS,
-        Ok(End::Restart) => restart::restart(),
+        // A stop for good may have come while the runtime ended, and nothing else is left that would see to it.
+        Ok(End::Restart(shutdown)) if shutdown.is_restart() => restart::restart(),
+        Ok(End::Restart(_) | End::Stop) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
     print_failure(program, &failure);
@@ -140,7 +141,10 @@ fn program() -> String {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::signal::{Signal, raise};
+
     use super::*;
+    use crate::cli::signals;
 
     #[test]
     fn a_process_ends_although_a_thread_of_its_runtime_is_blocked() {
@@ -156,6 +160,28 @@ mod tests {
 
         ended.recv_timeout(Duration::from_secs(20)).unwrap();
     }
+
+    #[test]
+    fn a_stop_while_the_runtime_ends_is_no_new_start() {
+        let (shutdown, (obeying, obeyed)) = (Shutdown::new(), std::sync::mpsc::channel::<()>());
+        signals::obey(shutdown.clone(), Duration::ZERO, signals::Running::default()).unwrap();
+        let ending = shutdown.clone();
+        shutdown.restart();
+
+        run("test", async move || {
+            // The runtime waits for it at its end.
+            tokio::task::spawn_blocking(move || {
+                obeyed.recv().unwrap_err();
+                raise(Signal::SIGTERM).unwrap();
+                while ending.is_restart() {
+                    std::thread::yield_now();
+                }
+            });
+            drop(obeying);
+            Ok(End::Restart(shutdown))
+        });
+    }
+
     #[tokio::test]
     async fn a_stop_while_the_services_are_made_ends_the_worker() {
         let line = Line::try_parse_from(["test"]).unwrap();

@@ -5,7 +5,8 @@
 //!    can be used.
 //! 3. [`Process::work`]: what lies in the queues is thrown away if that was asked for, then the worker works until it is
 //!    stopped.
-//! 4. The [`End`] says whether the same program is to be started anew in this process's place.
+//! 4. The [`End`] says whether the same program is to be started anew in this process's place, unless a stop for good still
+//!    comes before that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use super::answer::Failure;
 use super::flags::Flags;
 use super::pidfile::PidFile;
 use super::settings::EngineSettings;
-use super::signals::{Running, Signals};
+use super::signals::{self, Running};
 use crate::Worker;
 use crate::options::GIVE_UP;
 
@@ -41,12 +42,12 @@ pub struct Process {
 }
 
 /// How a worker's process ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum End {
     /// For good.
     Stop,
-    /// The same program is to be started anew in its place.
-    Restart,
+    /// The same program is to be started anew in its place, unless this is asked to stop for good before that.
+    Restart(Shutdown),
 }
 
 impl Process {
@@ -68,13 +69,8 @@ impl Process {
         }
         let pidfile = flags.path(flags.pidfile.as_ref(), &node).map(PidFile::create).transpose()?;
         let (shutdown, running) = (Shutdown::new(), Running::default());
-        let signals = Signals::catch().context("cannot listen for signals")?;
         let grace = settings.worker.soft_shutdown_timeout();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "it waits for signals as long as the process lives; no drain may wait for it"
-        )]
-        tokio::spawn(signals.obey(shutdown.clone(), grace, Arc::clone(&running)));
+        signals::obey(shutdown.clone(), grace, Arc::clone(&running)).context("cannot listen for signals")?;
         Ok(Self { shutdown, running, purges: flags.purge, _pidfile: pidfile })
     }
 
@@ -100,7 +96,7 @@ impl Process {
     /// Ends before there is a worker, as it was asked to: waits for what was spawned meanwhile.
     pub async fn leave(self) -> End {
         self.shutdown.drained(GIVE_UP).await;
-        if self.shutdown.is_restart() { End::Restart } else { End::Stop }
+        if self.shutdown.is_restart() { End::Restart(self.shutdown) } else { End::Stop }
     }
 
     /// Works until the stop. Dead letters are sealed with the keys, if there are any.
@@ -129,7 +125,7 @@ impl Process {
         let _ = self.running.set(worker.tracker());
         let drained = worker.run_watched(shutdown, |live| tell(shutdown, live, queues.join(", "))).await;
         match (shutdown.is_restart(), drained) {
-            (true, _) => Ok(End::Restart),
+            (true, _) => Ok(End::Restart(shutdown.clone())),
             (false, true) => Ok(End::Stop),
             (false, false) => {
                 Err(anyhow!("stopped before all tasks were done; they are back in their queues").into())

@@ -8,14 +8,20 @@
 //! | USR1 | lists what runs in the log | the same |
 //!
 //! `REMAP_SIGTERM=SIGQUIT` in the environment makes TERM mean QUIT.
+//!
+//! They are heard on a thread of their own, which ends with the process: a stop must count also while the runtime of the
+//! tasks ends before a new start.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 use postrider_core::clock::Clock;
 use postrider_core::config::sigterm_means_sigquit;
 use postrider_core::shutdown::Shutdown;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
@@ -56,7 +62,7 @@ enum Step {
 }
 
 /// The signals, from now on caught.
-pub(super) struct Signals {
+struct Signals {
     term: Stream,
     int: Stream,
     quit: Stream,
@@ -67,19 +73,35 @@ pub(super) struct Signals {
 /// What runs, once there is a worker.
 pub(super) type Running = Arc<OnceLock<Tracker>>;
 
+/// Catches the signals from now on, and obeys them as long as the process lives.
+pub(super) fn obey(shutdown: Shutdown, grace: Duration, running: Running) -> io::Result<()> {
+    let (told, caught) = sync_channel(1);
+    thread::Builder::new().name("postrider-signals".into()).spawn(move || match Signals::catch() {
+        Ok((runtime, signals)) => {
+            told.send(Ok(())).expect("it is waited for below");
+            runtime.block_on(signals.obey(shutdown, grace, running));
+        }
+        Err(error) => told.send(Err(error)).expect("it is waited for below"),
+    })?;
+    caught.recv().expect("the thread says one or the other")
+}
+
 impl Signals {
-    pub(super) fn catch() -> std::io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            hup: signal(SignalKind::hangup())?,
-            usr1: signal(SignalKind::user_defined1())?,
-        })
+    fn catch() -> io::Result<(Runtime, Self)> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let signals = runtime.block_on(async {
+            io::Result::Ok(Self {
+                term: signal(SignalKind::terminate())?,
+                int: signal(SignalKind::interrupt())?,
+                quit: signal(SignalKind::quit())?,
+                hup: signal(SignalKind::hangup())?,
+                usr1: signal(SignalKind::user_defined1())?,
+            })
+        })?;
+        Ok((runtime, signals))
     }
 
-    /// Obeys signals as long as the process lives.
-    pub(super) async fn obey(mut self, shutdown: Shutdown, grace: Duration, running: Running) {
+    async fn obey(mut self, shutdown: Shutdown, grace: Duration, running: Running) {
         let remapped = sigterm_means_sigquit();
         // As Celery looks at it: whoever closes the terminal wants no worker that goes on in the background.
         let at_terminal = std::io::stdout().is_terminal();
