@@ -48,9 +48,14 @@ impl Publisher {
                 bound = declare::bind(&self.link()?.connection, &self.config, foot, queue, &key).await;
             }
         }
-        bound.map_err(|error: LinkError| match error.soft() {
-            Some(_) => PublishError::NotPublished(NotPublished::Returned(error.to_string())),
-            None => PublishError::NotPublished(NotPublished::Disconnected),
+        bound.map_err(|error: LinkError| {
+            let unheard =
+                matches!(error, LinkError::Timeout(_) | LinkError::Broker(_)) && error.soft().is_none();
+            PublishError::NotPublished(if unheard {
+                NotPublished::Disconnected
+            } else {
+                NotPublished::Returned(error.to_string())
+            })
         })?;
         self.declared.delays(queue);
         Ok(())
