@@ -210,6 +210,7 @@ mod tests {
 
         assert!(calls.ignore_result && calls.sensitive);
     }
+
     #[test]
     fn what_a_map_calls_its_task_with_is_never_shown() {
         let registry = Registry::<()>::new().register::<Plain>().with_builtins();
