@@ -15,6 +15,8 @@ use super::message::Message;
 
 /// How many messages wait to be said. A batch of events is one of them.
 pub(super) const OUTBOX: usize = 1024;
+/// How many places in there batches of events leave to the rest: a worker that has much to tell must not look dead.
+const KEPT: usize = 128;
 /// How many requests wait to be heard.
 pub(super) const INBOX: usize = 256;
 
@@ -187,6 +189,11 @@ impl Announcer {
         self.outbox.try_send(said).is_ok()
     }
 
+    /// The same for a batch of events, which leaves room for signs of life and for replies.
+    pub fn announce_batch(&self, exchange: &str, key: &str, batch: Message) -> bool {
+        self.outbox.capacity() > KEPT && self.announce(exchange, key, batch)
+    }
+
     /// Whether what is said now goes out now.
     pub fn is_live(&self) -> bool {
         self.live.load(Ordering::SeqCst)
@@ -195,5 +202,25 @@ impl Announcer {
     /// Says what was said so far, and leaves.
     pub fn close(&self) {
         self.close.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_that_nobody_takes_leave_room_for_signs_of_life() {
+        let (outbox, said) = mpsc::channel(OUTBOX);
+        let live = Arc::new(AtomicBool::new(false));
+        let announcer = Announcer { outbox, live, close: CancellationToken::new() };
+
+        let batches =
+            (0..2 * OUTBOX).filter(|_| announcer.announce_batch("e", "task.multi", Message::default()));
+        let batches = batches.count();
+        let signs = (0..2 * KEPT).filter(|_| announcer.announce("e", "worker.heartbeat", Message::default()));
+
+        assert_eq!((batches, signs.count()), (OUTBOX - KEPT, KEPT));
+        assert_eq!(said.len(), OUTBOX);
     }
 }

@@ -25,7 +25,7 @@ pub(crate) async fn pump(
         if said.is_empty() {
             return;
         }
-        if !announcer.announce(&exchange, TASK_BATCH, batch(&events.0.speaker, said)) {
+        if !announcer.announce_batch(&exchange, TASK_BATCH, batch(&events.0.speaker, said)) {
             metrics::counter!("postrider_events_dropped_total").increment(said.len() as u64);
         }
         said.clear();
