@@ -1,20 +1,25 @@
 //! Enqueues calls of tasks and workflows of them: the envelopes around the payloads, and the way into their queues.
 
+mod error;
+mod progress;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use serde::ser::Error as _;
 use uuid::Uuid;
 
 use crate::broker::{Broker, NotPublished, PublishError};
 pub use crate::canvas::Parent;
-use crate::canvas::{Address, Canvas, CanvasError, Dispatcher, Outgoing, Plan, Step, Workflow};
+use crate::canvas::{Address, Canvas, Dispatcher, Outgoing, Plan, Step, Workflow};
 use crate::celery::{Arguments, Call};
 use crate::clock::Clock;
-use crate::results::{AsyncResult, ResultError, ResultTree, Results};
+use crate::results::{AsyncResult, ResultTree, Results};
 use crate::routes::Routes;
 use crate::task::{CallDefaults, KnownTasks, Signature, Task};
+pub use error::EnqueueError;
+pub use progress::Progress;
 
 /// The header with the version of a payload. A worker that knows only an older one lets the message wait.
 pub const VERSION_HEADER: &str = "postrider-version";
@@ -43,32 +48,6 @@ pub struct Enqueued {
     pub whole: ResultTree,
     /// What a result names as the children of the task that enqueued it: of a chain its first step.
     pub children: Vec<ResultTree>,
-}
-
-/// Why a task was not enqueued, or may not have been.
-#[derive(Debug, thiserror::Error)]
-pub enum EnqueueError {
-    /// The payload has no JSON form.
-    #[error("the payload has no JSON form: {0}")]
-    Payload(#[from] serde_json::Error),
-    /// There is nothing in the workflow.
-    #[error("the workflow is empty")]
-    Empty,
-    /// A signature in the workflow cannot be read.
-    #[error(transparent)]
-    Canvas(#[from] CanvasError),
-    /// A chord needs a result store that counts its members.
-    #[error("the result store did not take the chord: {0}")]
-    Results(#[from] ResultError),
-    /// An answer would be lost, and nothing was enqueued.
-    #[error("its result could not be heard: {0}")]
-    Unheard(#[source] ResultError),
-    /// The worker has ended the run that it was to be called in.
-    #[error("the run is over: nothing is enqueued in it any more")]
-    Over,
-    /// The broker did not take it, or did not say.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
 }
 
 /// What can be enqueued: a task, a [`Signature`] of one, a [`Call`] of a task that only others know, or a workflow.
@@ -150,22 +129,32 @@ impl Producer {
         }
     }
 
-    /// Does what a plan says: the result store hears of its chords, then its messages are published. May be done again
-    /// when it failed; what was published before is then published twice, under the same ids.
+    /// Does what a plan says: the result store hears of its chords, then its messages are published.
     pub async fn carry_out(&self, plan: &Plan) -> Result<(), EnqueueError> {
+        self.go_on(plan, &Progress::default()).await
+    }
+
+    /// The same for a plan that may have failed half way: what was confirmed before is left out. What was not may be
+    /// published twice, under the same ids.
+    pub async fn go_on(&self, plan: &Plan, progress: &Progress) -> Result<(), EnqueueError> {
         for header in &plan.headers {
             self.results.save_group(header).await?;
         }
         for (group, size) in &plan.chords {
             self.results.set_chord_size(group, *size).await?;
         }
+        // One message that is confirmed is a plan that is done.
         if let [only] = &plan.outgoing[..] {
             return Ok(self.publish(only).await?);
         }
         // A list, not the iterator: a caller could not see that the future of a borrowing stream may be sent.
-        let publishing: Vec<_> =
-            plan.outgoing.iter().map(|outgoing| self.publish(outgoing).boxed()).collect();
-        Ok(stream::iter(publishing).buffered(AT_ONCE).try_collect().await?)
+        let publishing: Vec<_> = progress
+            .left(plan)
+            .map(|(outgoing, confirmed)| progress.unless_failed(self.publish(outgoing), confirmed).boxed())
+            .collect();
+        // None is dropped half way when another has failed: whether it is confirmed would not be known.
+        let ended: Vec<_> = stream::iter(publishing).buffered(AT_ONCE).collect().await;
+        Ok(ended.into_iter().collect::<Result<(), PublishError>>()?)
     }
 
     /// Publishes one message of a plan. A queue that is missing is made, as Celery's producers make it

@@ -1,5 +1,5 @@
 //! The member of a chord that has come to its end: it is recorded, and who completes the chord publishes its body or
-//! fails it.
+//! fails it. A claim on a chord runs out, so that nothing of this is tried for longer than a delivery can be held.
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::attempt::Attempt;
 use crate::execute::Executor;
-use crate::patience::{Tried, hold, patience};
+use crate::patience::{HOLD, Tried, hold};
 
 impl<S: Send + Sync + 'static> Executor<S> {
     /// Records a task's place in a chord, if it has one. `false` when that could not be done in time.
@@ -37,15 +37,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         let part = ChordPart { group_id, group_index, task_id: id, state, result };
         let no_chords = |error: &ResultError| matches!(error, ResultError::NoChords | ResultError::Off);
         let record = || self.results.chord_part(&part).boxed();
-        match hold(
-            &self.shutdown,
-            patience(&attempt.held),
-            "its place in a chord is recorded",
-            no_chords,
-            record,
-        )
-        .await
-        {
+        match hold(&self.shutdown, Some(HOLD), "its place in a chord is recorded", no_chords, record).await {
             Tried::Done(Joined::Waiting | Joined::AlreadyDone) => true,
             Tried::Done(Joined::Ready { values, claim }) => {
                 self.call_body(attempt, &chord, values, claim).await
@@ -75,7 +67,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         claim: Claim,
     ) -> bool {
         let error = match chord_ready(&self.dispatcher(attempt), chord, values) {
-            Ok(plan) => match self.carry_out(&attempt.held, &plan).await {
+            Ok(plan) => match self.carry_out(Some(HOLD), &plan).await {
                 Tried::Done(()) => {
                     self.tell_store(self.results.chord_done(&claim)).await;
                     return true;

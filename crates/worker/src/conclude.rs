@@ -4,11 +4,10 @@
 //! each running task would keep room for them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt as _;
-use postrider_core::celery::{Arguments, Body, Call, Exception, TaskHeaders};
-use postrider_core::results::{Meta, ResultTree, State};
+use postrider_core::celery::{Body, Call, Exception, TaskHeaders};
+use postrider_core::results::State;
 use postrider_core::task::{Reason, Registered};
 use serde_json::Value;
 
@@ -19,7 +18,6 @@ use crate::execute::Executor;
 use crate::held::Held;
 use crate::observer::Revocation;
 use crate::patience::Tried;
-use crate::postpone::{later, postponed};
 
 impl<S: Send + Sync + 'static> Executor<S> {
     /// Acts on what was decided after a run.
@@ -102,7 +100,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         self.revoked_at_start(self.without_a_run(held, headers, task)).await;
     }
 
-    /// The broker has given it up. Whoever waits for it, or for what was to follow it, hears that it has failed.
+    /// It is given up without a run. Whoever waits for it, or for what was to follow it, hears that it has failed.
     pub(crate) async fn given_up(
         &self,
         held: Held,
@@ -161,54 +159,6 @@ impl<S: Send + Sync + 'static> Executor<S> {
                 self.settler.give_back(attempt.held).await;
             }
         }
-    }
-
-    async fn retry(
-        &self,
-        mut attempt: Box<Attempt<'_, S>>,
-        delay: Duration,
-        retries: u32,
-        reason: &Reason,
-        arguments: Option<&Arguments>,
-    ) {
-        let (task, headers) = (attempt.task, attempt.headers);
-        tracing::warn!(task.name = task.name(), task.id = %headers.id, retries, ?delay, %reason, "task will be retried");
-        attempt.count("retried");
-        let exception = self.raised(reason, task.name());
-        if self.keeps_result(&attempt) {
-            // The next try is a child of this one, under the same id.
-            attempt.children.push(ResultTree::task(headers.id.as_str()));
-            self.store(&attempt, Meta::retry(headers.id.as_str(), Some(&exception))).await;
-        }
-        let eta = later(self.clock.now(), delay);
-        let mut next = TaskHeaders::retried(
-            &attempt.held.message,
-            &headers.id,
-            retries,
-            (!delay.is_zero()).then_some(eta),
-        );
-        if let Some(arguments) = arguments {
-            arguments.replace_in(&mut next, &attempt.embed, task.sensitive());
-        }
-        let Attempt { entry, held, .. } = *attempt;
-        if let (true, Some(entry)) = (self.settler.later(held, delay, next).await, entry) {
-            entry.retried(&exception);
-            if !delay.is_zero() {
-                entry.postponed(eta);
-            }
-        }
-    }
-
-    async fn postpone(&self, attempt: Box<Attempt<'_, S>>, delay: Duration) {
-        let Attempt { task, headers, .. } = &*attempt;
-        tracing::debug!(task.name = task.name(), task.id = %headers.id, ?delay, "task snoozes");
-        attempt.count("snoozed");
-        let now = self.clock.now();
-        let next = postponed(&attempt.held.message, now, delay);
-        if let Some(entry) = &attempt.entry {
-            entry.postponed(later(now, delay));
-        }
-        self.settler.later(attempt.held, delay, next).await;
     }
 
     async fn reject(&self, attempt: Box<Attempt<'_, S>>, reason: Reason, requeue: bool) {

@@ -25,7 +25,7 @@ use crate::observer::Observer;
 use crate::postpone::{later, number, postponed, waiting};
 use crate::rate_limit::{Admission, RateLimits};
 use crate::runs::{Begun, Runs};
-use crate::settle::Settler;
+use crate::settle::{Settler, unpublishable};
 use crate::sources::Sources;
 
 /// When a newer payload was first put off, ISO 8601.
@@ -160,7 +160,9 @@ impl<S: Send + Sync + 'static> Executor<S> {
         if self.observer.postponed(&arrived(&held, headers, task), later(now, delay)) {
             next.headers.insert(ANNOUNCED_HEADER.into(), Value::Bool(true));
         }
-        self.settler.later(held, delay, next).await;
+        if let Err(refused) = self.settler.later(held, delay, next).await {
+            self.given_up(refused.held, headers, task, unpublishable(&refused.error)).await;
+        }
     }
 
     /// What is not run, at least not now.
@@ -177,7 +179,9 @@ impl<S: Send + Sync + 'static> Executor<S> {
                 tracing::warn!(task.name = %task, "a payload newer than this worker waits");
                 let mut next = postponed(&held.message, now, delay);
                 next.headers.entry(WAITING_HEADER.into()).or_insert_with(|| format_instant(now).into());
-                self.settler.later(held, delay, next).await;
+                if let Err(refused) = self.settler.later(held, delay, next).await {
+                    self.settler.keep(*refused).await;
+                }
             }
             OnArrival::Bury(reason) => {
                 if let Some(headers) = &headers {

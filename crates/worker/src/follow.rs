@@ -6,25 +6,26 @@
 //! 3. A member of a chord is recorded. Who completes the chord publishes its body, or fails it.
 //! 4. Only then is the message settled. Where something of 1 or 3 could not be done for as long as a delivery can be held,
 //!    the message goes back to its queue: successors may be published twice, under the same ids, but never not at all.
-//!    A task that was acknowledged before its run has no way back, and waits for as long as it takes.
-//! 5. What the broker refuses all that time, for want of an exchange or a place in a full queue, fails the task.
+//!    A task that was acknowledged before its run has no way back, and waits for its broker until a stop.
+//! 5. What the broker refuses for 20 s on end, for want of an exchange or a place in a full queue, fails the task.
+
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use postrider_core::broker::message::Properties;
 use postrider_core::canvas::follow::{Failure, after_failure, after_success};
 use postrider_core::canvas::{self, Canvas, Dispatcher, Parent, Plan};
 use postrider_core::celery::{Call, Exception, Request, TaskHeaders};
-use postrider_core::producer::EnqueueError;
+use postrider_core::producer::{EnqueueError, Progress};
 use postrider_core::results::{Meta, ResultError, State};
 use postrider_core::task::Reason;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::attempt::Attempt;
 use crate::execute::Executor;
 use crate::held::Held;
 use crate::observer::Revocation;
-use crate::patience::{REFUSED, Tried, hold, patience};
+use crate::patience::{Complaint, LastWord, Tried, hold, patience};
 
 impl<S: Send + Sync + 'static> Executor<S> {
     /// After a success. `None` when the message went back, or the task has failed after all.
@@ -37,7 +38,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
             Ok(plan) => plan,
             Err(error) => return self.cannot_follow(attempt, error.to_string()).await,
         };
-        match self.carry_out(&attempt.held, &plan).await {
+        match self.carry_out(patience(&attempt.held), &plan).await {
             Tried::Done(()) => attempt.children.extend(plan.children),
             Tried::Never(error) => return self.cannot_follow(attempt, error.to_string()).await,
             Tried::GaveUp => return self.go_back(attempt).await,
@@ -111,7 +112,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
             .map_err(canvas::ReplaceError::from)
             .and_then(|canvas| canvas::replace(&self.dispatcher(attempt), request, &attempt.embed, canvas));
         match plan {
-            Ok(plan) => match self.carry_out(&attempt.held, &plan).await {
+            Ok(plan) => match self.carry_out(patience(&attempt.held), &plan).await {
                 Tried::Done(()) => Tried::Done(()),
                 Tried::Never(error) => refused(error.to_string()),
                 Tried::GaveUp => Tried::GaveUp,
@@ -164,7 +165,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
                 return false;
             }
         }
-        match self.carry_out(&attempt.held, &plan).await {
+        match self.carry_out(patience(&attempt.held), &plan).await {
             Tried::Done(()) => true,
             Tried::Never(error) => {
                 tracing::error!(task.id = %attempt.headers.id, %error, "what follows a failed task can never be published");
@@ -174,20 +175,21 @@ impl<S: Send + Sync + 'static> Executor<S> {
         }
     }
 
-    pub(crate) async fn carry_out(&self, held: &Held, plan: &Plan) -> Tried<(), EnqueueError> {
+    /// Does what a plan says, within the limit that a message can wait.
+    pub(crate) async fn carry_out(&self, limit: Option<Duration>, plan: &Plan) -> Tried<(), EnqueueError> {
         if plan.is_empty() {
             return Tried::Done(());
         }
-        let begun = Instant::now();
+        let mut word = LastWord::default();
         let is_final = |error: &EnqueueError| match error {
-            EnqueueError::Publish(error) => {
-                error.is_final() || (error.is_refusal() && begun.elapsed() >= REFUSED)
-            }
-            EnqueueError::Results(error) => matches!(error, ResultError::NoChords | ResultError::Off),
+            EnqueueError::Publish(error) => word.is(error),
+            EnqueueError::Results(ResultError::NoChords | ResultError::Off) => true,
+            EnqueueError::Results(_) => word.repeats(Complaint::Store),
             _ => true,
         };
-        let carry_out = || self.node.producer.carry_out(plan).boxed();
-        hold(&self.shutdown, patience(held), "what follows it is published", is_final, carry_out).await
+        let progress = Progress::default();
+        let carry_out = || self.node.producer.go_on(plan, &progress).boxed();
+        hold(&self.shutdown, limit, "what follows it is published", is_final, carry_out).await
     }
 
     async fn cannot_follow<'a>(

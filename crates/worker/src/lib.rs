@@ -5,6 +5,7 @@
 //! of Postrider's. `examples/send_notice.rs` shows the whole of it. The SMS worker is the binary of this package, in
 //! `src/sms`.
 
+mod again;
 mod app;
 mod attempt;
 mod autoscale;

@@ -29,7 +29,7 @@ impl<S: Send + Sync + 'static> Executor<S> {
         }
         let is_final = |error: &ResultError| !matches!(error, ResultError::Store(_));
         let get = || self.results.get(&attempt.headers.id).boxed();
-        match hold(&self.shutdown, HOLD, "it is known whether it has succeeded", is_final, get).await {
+        match hold(&self.shutdown, Some(HOLD), "it is known whether it has succeeded", is_final, get).await {
             Tried::Done(known) => {
                 Tried::Done(known.filter(|meta| meta.state == State::Success).map(|meta| meta.result))
             }

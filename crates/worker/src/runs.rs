@@ -9,7 +9,8 @@
 //! task that waited and a dead letter that is replayed are other messages than what they came from: a count or the time
 //! differs.
 //!
-//! No delivery is ever dropped unsettled: the broker would keep it for this worker, in its prefetch, until its timeout.
+//! None of these deliveries may be left unsettled: the broker would keep it for this worker, in its prefetch, until its
+//! timeout.
 
 use std::array;
 use std::collections::{HashMap, VecDeque, hash_map::Entry};

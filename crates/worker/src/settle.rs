@@ -4,7 +4,8 @@
 //! 2. Only then is the delivery acked. A worker that is killed in between leaves two copies, never none.
 //! 3. A publish that fails is tried again for 30 seconds while the delivery is held.
 //! 4. If it still fails, the delivery goes back to its queue. It is never left unacked for ever. A task that was
-//!    acknowledged before its run has no way back, and its successor is tried for as long as it takes.
+//!    acknowledged before its run has no way back: its successor waits for the broker until a stop, and is given up where
+//!    the broker refuses it for 20 s.
 //!
 //! Most tasks end with a plain ack. The other ways are boxed, else each running task would keep room for them: 5 KB.
 
@@ -20,11 +21,10 @@ use postrider_core::clock::Clock;
 use postrider_core::seal::KeyRing;
 use postrider_core::shutdown::Shutdown;
 use postrider_core::task::Reason;
-use tokio::time::Instant;
 
 use crate::dead::{self, Burial};
 use crate::held::Held;
-use crate::patience::{REFUSED, Tried, hold, patience};
+use crate::patience::{LastWord, Tried, hold, patience};
 
 /// Settles deliveries.
 #[derive(Debug)]
@@ -41,6 +41,13 @@ pub(crate) struct Settler {
     pub clock: Clock,
 }
 
+/// A message whose successor can never be published, and why.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub held: Held,
+    pub error: PublishError,
+}
+
 /// What takes a delivery's place.
 struct Successor {
     queue: String,
@@ -49,8 +56,13 @@ struct Successor {
 }
 
 impl Settler {
-    /// The message goes on after a wait, to the queue that it came from. Whether it does.
-    pub(crate) fn later(&self, held: Held, delay: Duration, next: Message) -> BoxFuture<'_, bool> {
+    /// The message goes on after a wait, to the queue that it came from. Whether it does, unless that can never be.
+    pub(crate) fn later(
+        &self,
+        held: Held,
+        delay: Duration,
+        next: Message,
+    ) -> BoxFuture<'_, Result<bool, Box<Refused>>> {
         let queue = held.queue.to_string();
         async move { self.replace(held, &Successor { queue, delay, message: next }).await }.boxed()
     }
@@ -87,7 +99,8 @@ impl Settler {
         metrics::counter!("postrider_dead_letters_total", "reason" => label(&reason.code)).increment(1);
         let depth = self.broker.depth(DEAD).await;
         let letter = dead::letter(&held.message, burial, reason, self.keys.as_ref(), &self.worker);
-        let buried = self.replace(held, &Successor::at_once(DEAD.into(), letter)).await;
+        let buried =
+            self.replace(held, &Successor::at_once(DEAD.into(), letter)).await.is_ok_and(|goes| goes);
         if let Some(depth) = depth.filter(|_| buried) {
             let kept = (depth + 1).min(self.dead_max_length);
             #[expect(clippy::cast_precision_loss, reason = "a queue's length is far below 2^52")]
@@ -113,40 +126,39 @@ impl Settler {
         let mut message = held.message.clone();
         // The broker's own count of deliveries from this queue; everything else is the owner's.
         message.headers.remove("x-delivery-count");
-        self.replace(held, &Successor::at_once(to, message)).await;
+        if let Err(refused) = self.replace(held, &Successor::at_once(to, message)).await {
+            self.keep(*refused).await;
+        }
     }
 
-    /// Publishes the successor, then acks. Whether it came to that.
-    async fn replace(&self, mut held: Held, successor: &Successor) -> bool {
+    /// Publishes the successor, then acks. Whether it came to that; not as an error, where it can be tried again.
+    async fn replace(&self, mut held: Held, successor: &Successor) -> Result<bool, Box<Refused>> {
         held.renew();
         match self.publish(&held, successor).await {
             Tried::Done(()) => {
                 held.ack().await;
-                true
+                Ok(true)
             }
             // It comes again by itself; a successor beside it would be the same task twice.
             Tried::Never(_) | Tried::GaveUp if held.is_lost() => {
                 tracing::debug!(queue.name = %held.queue, "the connection of a delivery is lost, and with it its successor");
                 held.requeue().await;
-                false
+                Ok(false)
             }
-            // It can never go on as it is; a dead letter holds all of it in its body.
-            Tried::Never(error) if successor.queue != DEAD => {
-                self.bury_unpublishable(held, &error).await;
-                true
-            }
+            Tried::Never(error) if successor.queue != DEAD => Err(Box::new(Refused { held, error })),
             Tried::Never(_) | Tried::GaveUp => {
                 tracing::warn!(queue.name = %held.queue, "the delivery goes back to its queue: its successor cannot be published");
                 self.give_back(held).await;
-                false
+                Ok(false)
             }
         }
     }
 
-    async fn bury_unpublishable(&self, held: Held, error: &PublishError) {
+    /// The message can never go on as it is; a dead letter holds all of it in its body.
+    pub(crate) async fn keep(&self, Refused { held, error }: Refused) {
         let queue = held.queue.to_string();
         let burial = Burial { headers: None, queue: &queue, at: self.clock.now() };
-        self.bury(held, &burial, &Reason::new("unpublishable", error.to_string())).await;
+        self.bury(held, &burial, &unpublishable(&error)).await;
     }
 
     async fn publish(&self, held: &Held, successor: &Successor) -> Tried<(), PublishError> {
@@ -155,12 +167,12 @@ impl Settler {
             return Tried::GaveUp;
         }
         let publish = || self.broker.publish_after(queue, *delay, message).boxed();
-        let begun = Instant::now();
-        // It could not go back to its queue, either; as a dead letter it is at least kept.
-        let last_word = |error: &PublishError| {
-            held.is_acked() && queue != DEAD && error.is_refusal() && begun.elapsed() >= REFUSED
+        let mut word = LastWord::default();
+        let is_final = |error: &PublishError| {
+            // What has no way back to its queue fails where it cannot go on, and waits until it can be kept.
+            let no_way = held.is_acked() && (queue != DEAD || !error.is_refusal());
+            error.is_final() || held.is_lost() || no_way && word.is(error)
         };
-        let is_final = |error: &PublishError| error.is_final() || held.is_lost() || last_word(error);
         hold(&self.shutdown, patience(held), "its successor is published", is_final, publish).await
     }
 }
@@ -169,6 +181,11 @@ impl Successor {
     fn at_once(queue: String, message: Message) -> Self {
         Self { queue, delay: Duration::ZERO, message }
     }
+}
+
+/// Why a task fails whose message, or what follows it, can never be published.
+pub(crate) fn unpublishable(error: &PublishError) -> Reason {
+    Reason::new("unpublishable", error.to_string())
 }
 
 /// A reason's code as a label: the part that comes from a small set.
@@ -198,12 +215,13 @@ mod tests {
             Settler { broker, shutdown, keys: None, dead_max_length: 10, worker: "w1@test".into(), clock };
 
         let next = Successor::at_once("gone".into(), message.clone());
-        let (went, ()) = tokio::join!(settler.replace(held, &next), async {
+        let refused = settler.replace(held, &next).await.unwrap_err();
+        assert!(refused.held.is_acked());
+        tokio::join!(settler.keep(*refused), async {
             tokio::time::sleep(Duration::from_hours(1)).await;
             memory.declare(DEAD, None);
         });
 
-        assert!(went);
         assert!(dead::DeadLetter::read(&memory.take(DEAD).unwrap()).reason == "unpublishable");
     }
 }

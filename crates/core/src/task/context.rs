@@ -1,20 +1,21 @@
 //! What a running task knows of its call, and what it can do besides returning: enqueue, look at its limits.
 
+mod blocking;
+
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
-use super::{SoftLimit, TaskError};
+use super::{Node, SoftLimit, TaskError};
 use crate::broker::message::Message;
 use crate::canvas::Step;
 use crate::celery::{Body, Request};
-use crate::producer::{EnqueueError, Enqueueable, Enqueued, Parent, Producer};
-use crate::results::{Extended, Meta, ResultTree, Results};
+use crate::producer::{EnqueueError, Enqueueable, Enqueued, Parent};
+use crate::results::{Extended, Meta, ResultTree};
 
 /// The call that is being run.
 pub struct Context {
@@ -44,18 +45,7 @@ pub struct Context {
     children: Mutex<Vec<ResultTree>>,
     extended: Option<Box<Extended>>,
     /// Whether the worker has given the run up, while its thread goes on.
-    over: AtomicBool,
-}
-
-/// The worker that runs tasks, as they see it.
-#[derive(Debug)]
-pub struct Node {
-    /// Its name, as `w1@host`.
-    pub name: String,
-    /// What enqueues for its tasks.
-    pub producer: Producer,
-    /// Where results go.
-    pub results: Results,
+    over: CancellationToken,
 }
 
 impl Context {
@@ -77,7 +67,7 @@ impl Context {
             soft_limit: SoftLimit::default(),
             children: Mutex::default(),
             extended: None,
-            over: AtomicBool::new(false),
+            over: CancellationToken::new(),
         }
     }
 
@@ -118,27 +108,15 @@ impl Context {
         if self.is_over() {
             return Err(EnqueueError::Over);
         }
+        self.enqueue_in_any_case(call).await
+    }
+
+    async fn enqueue_in_any_case(&self, call: impl Enqueueable) -> Result<ResultTree, EnqueueError> {
         let request = self.request();
         let parent = Parent { id: &self.id, root: request.root_id() };
         let Enqueued { whole, children } = self.node.producer.enqueue_for(parent, call).await?;
         self.children.lock().unwrap_or_else(PoisonError::into_inner).extend(children);
         Ok(whole)
-    }
-
-    /// [`Context::enqueue`] for a task that blocks its thread.
-    ///
-    /// # Panics
-    /// On a thread of the async runtime.
-    pub fn enqueue_blocking(&self, call: impl Enqueueable) -> Result<String, EnqueueError> {
-        Handle::current().block_on(self.enqueue(call))
-    }
-
-    /// [`Context::enqueue_whole`] for a task that blocks its thread.
-    ///
-    /// # Panics
-    /// On a thread of the async runtime.
-    pub fn enqueue_whole_blocking(&self, call: impl Enqueueable) -> Result<ResultTree, EnqueueError> {
-        Handle::current().block_on(self.enqueue_whole(call))
     }
 
     /// Adds a member to the chord that this task is a member of: its body waits for the new one too, and gets its result.
@@ -156,7 +134,8 @@ impl Context {
         options.insert("group_index".into(), request.group_index().into());
         options.insert("chord".into(), Value::from(*chord));
         self.node.results.add_to_chord(group).await?;
-        self.enqueue(canvas).await.map(Some)
+        // The chord waits for it from here on.
+        Ok(Some(self.enqueue_in_any_case(canvas).await?.id))
     }
 
     /// Stores a state of the task's own, `PROGRESS` for one, that whoever waits for its result can see meanwhile.
@@ -164,20 +143,13 @@ impl Context {
     ///
     /// A store that does not answer is tried again for [`ResultOptions::patience`](crate::results::ResultOptions::patience).
     pub async fn update_state(&self, state: &str, meta: impl Serialize) -> Result<(), TaskError> {
-        if self.is_over() {
-            return Err(TaskError::fail("over", "the run is over: nobody waits for what it tells"));
-        }
         let result = serde_json::to_value(meta)?;
         let meta = self.told(Meta::custom(self.id.as_str(), state, result));
-        Ok(self.node.results.store(&meta, &self.message.properties).await?)
-    }
-
-    /// [`Context::update_state`] for a task that blocks its thread.
-    ///
-    /// # Panics
-    /// On a thread of the async runtime.
-    pub fn update_state_blocking(&self, state: &str, meta: impl Serialize) -> Result<(), TaskError> {
-        Handle::current().block_on(self.update_state(state, meta))
+        let stored = self.node.results.store(&meta, &self.message.properties);
+        match self.over.run_until_cancelled(stored).await {
+            Some(stored) => Ok(stored?),
+            None => Err(TaskError::fail("over", "the run is over: nobody waits for what it tells")),
+        }
     }
 
     /// Ends this run so that a task, a call, a chain, a group or a chord takes the task's place: it has the id of this
@@ -215,15 +187,15 @@ impl Context {
         self.soft_limit.pass()
     }
 
-    /// Whether the worker has ended this run, by a hard time limit or because somebody wanted it terminated, while its
-    /// thread goes on: a thread cannot be stopped. It enqueues nothing more, and tells of no state.
+    /// Whether the worker has ended this run, by a time limit, at a stop or because somebody wanted it terminated, while
+    /// its thread goes on: a thread cannot be stopped. It enqueues nothing more, and tells of no state.
     pub fn is_over(&self) -> bool {
-        self.over.load(Ordering::SeqCst)
+        self.over.is_cancelled()
     }
 
     /// For the worker: the run is over, although its thread goes on.
     pub fn end(&self) {
-        self.over.store(true, Ordering::SeqCst);
+        self.over.cancel();
     }
 
     /// For the worker: what results tell of the call, where they tell more.

@@ -135,8 +135,13 @@ impl StateFile {
         file.write_all(&serde_json::to_vec(&saved)?)?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
+        // Not every folder may be read, nor every file system asked for this.
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        let synced = fs::File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+        if let Err(error) = synced {
+            tracing::debug!(%error, "the state file's folder cannot be synced");
+        }
+        Ok(())
     }
 }
 

@@ -147,3 +147,22 @@ async fn what_has_no_json_form_is_an_error_when_it_is_enqueued() {
     }
     assert!(matches!(producer.enqueue(chain(Vec::<Call>::new())).await, Err(EnqueueError::Empty)));
 }
+
+#[tokio::test]
+async fn a_second_try_leaves_out_what_was_confirmed() {
+    let memory = crate::broker::MemoryBroker::new(&crate::shutdown::Shutdown::new());
+    memory.declare("there", None);
+    let producer = Producer::new(Broker::Memory(memory.clone()), Clock::System, "test");
+    let call = |queue: &str| Call::new("add").option("queue", queue);
+    let plan = plan(group([call("there"), call("late")]), "2026-11-21T20:00:00Z");
+    let progress = Progress::default();
+
+    let first = producer.go_on(&plan, &progress).await;
+    memory.declare("late", None);
+    producer.go_on(&plan, &progress).await.unwrap();
+
+    assert!(matches!(first, Err(EnqueueError::Publish(error)) if error.is_refusal()));
+    for queue in ["there", "late"] {
+        assert!(memory.take(queue).is_some() && memory.take(queue).is_none(), "{queue}");
+    }
+}
