@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use postrider_core::broker::message::Message;
 use postrider_core::celery::{Arguments, TaskHeaders};
 use postrider_core::results::{Meta, ResultTree};
 use postrider_core::task::Reason;
 
 use crate::attempt::Attempt;
 use crate::execute::Executor;
+use crate::observer::Entry;
 use crate::postpone::{later, postponed};
 use crate::settle::unpublishable;
 
@@ -36,21 +38,10 @@ impl<S: Send + Sync + 'static> Executor<S> {
         if let Some(arguments) = arguments {
             arguments.replace_in(&mut next, &attempt.embed, task.sensitive());
         }
-        let mut attempt = *attempt;
-        match self.settler.later(attempt.held, delay, next).await {
-            Ok(true) => {
-                if let Some(entry) = attempt.entry {
-                    entry.retried(&exception);
-                    if !delay.is_zero() {
-                        entry.postponed(eta);
-                    }
-                }
-            }
-            Ok(false) => {}
-            Err(refused) => {
-                attempt.held = refused.held;
-                attempt.children.clear();
-                self.fail(Box::new(attempt), unpublishable(&refused.error)).await;
+        if let Some(entry) = self.goes_on(attempt, delay, next).await {
+            entry.retried(&exception);
+            if !delay.is_zero() {
+                entry.postponed(eta);
             }
         }
     }
@@ -62,17 +53,27 @@ impl<S: Send + Sync + 'static> Executor<S> {
         attempt.count("snoozed");
         let now = self.clock.now();
         let next = postponed(&attempt.held.message, now, delay);
+        if let Some(entry) = self.goes_on(attempt, delay, next).await {
+            entry.postponed(later(now, delay));
+        }
+    }
+
+    /// Publishes what comes next, or fails the task where that can never be. What tools see of it, if it goes on.
+    async fn goes_on<'a>(
+        &self,
+        attempt: Box<Attempt<'a, S>>,
+        delay: Duration,
+        next: Message,
+    ) -> Option<Entry<'a>> {
         let mut attempt = *attempt;
         match self.settler.later(attempt.held, delay, next).await {
-            Ok(true) => {
-                if let Some(entry) = attempt.entry {
-                    entry.postponed(later(now, delay));
-                }
-            }
-            Ok(false) => {}
+            Ok(goes) => attempt.entry.filter(|_| goes),
             Err(refused) => {
                 attempt.held = refused.held;
+                // There is no next try.
+                attempt.children.retain(|child| child.id != attempt.headers.id);
                 self.fail(Box::new(attempt), unpublishable(&refused.error)).await;
+                None
             }
         }
     }

@@ -173,7 +173,7 @@ impl From<Delivery> for Held {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use postrider_core::broker::{Broker, MemoryBroker, Subscription};
@@ -181,17 +181,23 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_message_that_a_panic_drops_is_found_and_can_be_settled() {
-        let shutdown = Shutdown::new();
-        let memory = MemoryBroker::new(&shutdown);
+    /// A message that was taken from the queue `q` in memory.
+    pub(crate) async fn taken(shutdown: &Shutdown) -> (Broker, MemoryBroker, Held) {
+        let memory = MemoryBroker::new(shutdown);
         memory.declare("q", None);
         let broker = Broker::Memory(memory.clone());
         let message = Message { body: "hello".into(), ..Message::default() };
         broker.publish("q", &message).await.unwrap();
-        let mut consumer =
-            broker.consume(vec![Subscription { queue: "q".into(), prefetch: 1, withheld: false }], &shutdown);
-        let held = Held::from(consumer.next().await.unwrap());
+        let all = Subscription { queue: "q".into(), prefetch: 1, withheld: false };
+        let held = Held::from(broker.consume(vec![all], shutdown).next().await.unwrap());
+        (broker, memory, held)
+    }
+
+    #[tokio::test]
+    async fn a_message_that_a_panic_drops_is_found_and_can_be_settled() {
+        let shutdown = Shutdown::new();
+        let (_broker, memory, held) = taken(&shutdown).await;
+        let message = held.message.clone();
 
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let _held = held;

@@ -195,26 +195,20 @@ fn label(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use postrider_core::broker::{MemoryBroker, Subscription};
-
     use super::*;
+    use crate::held::tests::taken;
 
     #[tokio::test(start_paused = true)]
     async fn what_was_acknowledged_before_its_run_is_held_until_it_can_go_on_or_is_kept() {
         let shutdown = Shutdown::new();
-        let memory = MemoryBroker::new(&shutdown);
-        memory.declare("q", None);
-        let broker = Broker::Memory(memory.clone());
-        let message = Message { body: "hello".into(), ..Message::default() };
-        broker.publish("q", &message).await.unwrap();
-        let all = Subscription { queue: "q".into(), prefetch: 1, withheld: false };
-        let mut held = Held::from(broker.consume(vec![all], &shutdown).next().await.unwrap());
+        let (broker, memory, mut held) = taken(&shutdown).await;
+        let message = held.message.clone();
         assert!(held.ack_early().await);
         let clock = Clock::System;
         let settler =
             Settler { broker, shutdown, keys: None, dead_max_length: 10, worker: "w1@test".into(), clock };
 
-        let next = Successor::at_once("gone".into(), message.clone());
+        let next = Successor::at_once("gone".into(), message);
         let refused = settler.replace(held, &next).await.unwrap_err();
         assert!(refused.held.is_acked());
         tokio::join!(settler.keep(*refused), async {
